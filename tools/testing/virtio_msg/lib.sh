@@ -1,0 +1,129 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What every script in this folder shares: where things lie, how progress and
+# results are printed, how packages get installed. Sourced, never run.
+
+set -euo pipefail
+
+# Output of tools is parsed; it must not depend on the user's language.
+export LC_ALL=C
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+HERE=$ROOT/tools/testing/virtio_msg
+# Slow things (downloads, kernel builds) survive in the cache and are shared
+# by all checkouts; quick ones live in the checkout's own build folder.
+CACHE=${VIRTIO_MSG_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-msg}
+BUILD=$ROOT/build
+LOGS=$BUILD/logs
+JOBS=$(nproc)
+# shellcheck disable=SC2034 # used by those who source this
+readonly ROOT HERE CACHE BUILD LOGS JOBS
+mkdir -p "$CACHE" "$LOGS"
+
+# --- talking to the user (stderr: stdout belongs to results) ---------------
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+# run_logged NAME TEXT COMMAND...: runs COMMAND with its output in a log, says
+# TEXT first and how it stands every 20 seconds. A failure shows the log's end.
+run_logged() {
+	local name=$1 text=$2 log=$LOGS/$1.log pid start=$SECONDS next=20
+	shift 2
+	say "-- $text"
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.2
+		if ((SECONDS - start >= next)); then
+			say "   ... $((SECONDS - start)) s: $(tail -n 1 "$log" | cut -c 1-100)"
+			((next += 20))
+		fi
+	done
+	if wait "$pid"; then
+		return 0
+	fi
+	say "   failed; the end of $log:"
+	tail -n 15 "$log" | sed 's/^/   | /' >&2
+	return 1
+}
+
+# --- results ----------------------------------------------------------------
+
+PASSED=0 FAILED=0 SKIPPED=0
+
+pass() { printf 'ok   %s\n' "$*"; PASSED=$((PASSED + 1)); }
+fail() { printf 'FAIL %s\n' "$*"; FAILED=$((FAILED + 1)); }
+skip() { printf 'skip %s\n' "$*"; SKIPPED=$((SKIPPED + 1)); }
+
+# check NAME TEXT COMMAND...: one counted test that is a command.
+check() {
+	local name=$1 text=$2
+	shift
+	if run_logged "$name" "$@"; then
+		pass "$text"
+	else
+		fail "$text"
+	fi
+}
+
+# Ends a script that counted tests. check.sh, which adds up several of them,
+# collects the counts in a file, so that only its own total stands alone.
+summary() {
+	local counts="$PASSED passed, $FAILED failed, $SKIPPED skipped"
+
+	if ((PASSED + FAILED + SKIPPED == 0)); then
+		FAILED=1 counts="0 passed, 1 failed, 0 skipped"
+		say "no test ran: that is a failure too"
+	fi
+	if [[ ${VIRTIO_MSG_RESULTS:-} ]]; then
+		echo "$PASSED $FAILED $SKIPPED" >>"$VIRTIO_MSG_RESULTS"
+		printf '   (%s)\n' "$counts"
+	else
+		printf '%s\n' "$counts"
+	fi
+	if ((FAILED)); then
+		exit 1
+	fi
+	exit 0
+}
+
+# --- the machine ------------------------------------------------------------
+
+# with_lock NAME: holds a lock until the script ends, so that two runs never
+# change the same part of the cache, nor build two kernels at once.
+with_lock() {
+	local fd
+	exec {fd}>"$CACHE/$1.lock"
+	if ! flock -n "$fd"; then
+		say "-- waiting for another run ($CACHE/$1.lock)"
+		flock "$fd"
+	fi
+}
+
+# need_packages PACKAGE...: installs those that are missing.
+need_packages() {
+	local p missing=() apt=(apt-get -q -y --no-install-recommends)
+
+	for p; do
+		dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null |
+			grep -qx installed || missing+=("$p")
+	done
+	((${#missing[@]})) || return 0
+	if ((EUID)); then
+		say "Some Debian packages are missing. Run this once, then try again:"
+		say "    sudo apt-get update && sudo apt-get install ${missing[*]}"
+		exit 1
+	fi
+	with_lock packages
+	export DEBIAN_FRONTEND=noninteractive
+	# Lists older than a day name versions that the mirror has dropped.
+	if [[ -z $(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -mtime -1 2>/dev/null) ]]; then
+		run_logged apt-update "updating package lists" apt-get -q update || true
+	fi
+	run_logged apt-install "installing ${missing[*]}" "${apt[@]}" install "${missing[@]}" && return 0
+	run_logged apt-update "updating package lists, then once more" apt-get -q update || true
+	run_logged apt-install "installing ${missing[*]}" "${apt[@]}" install "${missing[@]}" ||
+		die "apt-get could not install: ${missing[*]}"
+}
