@@ -18,7 +18,10 @@ BUILD=$ROOT/build
 LOGS=$BUILD/logs
 JOBS=$(nproc)
 # shellcheck disable=SC2034 # used by those who source this
-readonly ROOT HERE CACHE BUILD LOGS JOBS
+# The modules, by their Kconfig symbols.
+# shellcheck disable=SC2034
+SYMBOLS=(VIRTIO_MSG VIRTIO_MSG_LOOPBACK)
+readonly ROOT HERE CACHE BUILD LOGS JOBS SYMBOLS
 mkdir -p "$CACHE" "$LOGS"
 
 # --- talking to the user (stderr: stdout belongs to results) ---------------
@@ -26,10 +29,10 @@ mkdir -p "$CACHE" "$LOGS"
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
-# run_logged NAME TEXT COMMAND...: runs COMMAND with its output in a log, says
-# TEXT first and how it stands every 20 seconds. A failure shows the log's end.
-run_logged() {
-	local name=$1 text=$2 log=$LOGS/$1.log pid start=$SECONDS next=20
+# run_quiet NAME TEXT COMMAND...: runs COMMAND with its output in a log, says
+# TEXT first and how it stands every 20 seconds.
+run_quiet() {
+	local text=$2 log=$LOGS/$1.log pid start=$SECONDS next=20
 	shift 2
 	say "-- $text"
 	"$@" >"$log" 2>&1 </dev/null &
@@ -41,11 +44,14 @@ run_logged() {
 			((next += 20))
 		fi
 	done
-	if wait "$pid"; then
-		return 0
-	fi
-	say "   failed; the end of $log:"
-	tail -n 15 "$log" | sed 's/^/   | /' >&2
+	wait "$pid"
+}
+
+# run_logged, the same: shows the log's end if COMMAND fails.
+run_logged() {
+	run_quiet "$@" && return 0
+	say "   failed; the end of $LOGS/$1.log:"
+	tail -n 15 "$LOGS/$1.log" | sed 's/^/   | /' >&2
 	return 1
 }
 
@@ -87,6 +93,44 @@ summary() {
 		exit 1
 	fi
 	exit 0
+}
+
+# --- the project's files ----------------------------------------------------
+
+# What belongs into a kernel tree; the rest serves this repository only.
+# shellcheck disable=SC2034
+KERNEL_PATHS=(drivers/virtio/msg include Documentation tools/virtio-msg
+	tools/testing/selftests/virtio_msg)
+
+# project_files PATH...: files below PATH, new ones too, but nothing built.
+project_files() {
+	if [[ -e $ROOT/.git ]]; then
+		git -C "$ROOT" ls-files -co --exclude-standard -- "$@" | sort -u
+	else
+		(cd "$ROOT" && find "$@" -type f 2>/dev/null || true)
+	fi | while read -r f; do
+		[[ ! -f $ROOT/$f ]] || printf '%s\n' "$f"
+	done
+}
+
+# copy_project DEST PATH...: brings DEST up to date. Only what differs is
+# written, so that make rebuilds no more than it must; a copy replaces the
+# file, as the old one may be hard-linked from elsewhere.
+copy_project() {
+	local dest=$1 f d
+	shift
+	project_files "$@" >"$dest.files"
+	while read -r f; do
+		if ! cmp -s "$ROOT/$f" "$dest/$f"; then
+			mkdir -p "$dest/${f%/*}"
+			cp --remove-destination "$ROOT/$f" "$dest/$f"
+			touch "$dest/$f"
+		fi
+	done <"$dest.files"
+	# Sources that the project has dropped go here too.
+	for d in drivers/virtio/msg tools/virtio-msg tools/testing/selftests/virtio_msg; do
+		[[ ! -d $dest/$d ]] || find "$dest/$d" -name '*.[chS]' -type f -printf "$d/%P\n"
+	done | grep -Fxv -f "$dest.files" | grep -v '\.mod\.c$' | (cd "$dest" && xargs -r rm -f) || true
 }
 
 # --- the machine ------------------------------------------------------------

@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# kunit.sh [FILTER]: runs the KUnit suites in the newest packaged kernel, as a
+# User Mode Linux program. FILTER is a glob "suite" or "suite.test".
+
+. "$(dirname "$0")/lib.sh"
+
+need_packages make gcc libc6-dev flex bison bc libelf-dev python3 xz-utils git
+with_lock build
+tree=$("$HERE/graft.sh")
+log=$LOGS/kunit.log
+kunitconfig=drivers/virtio/msg/tests/.kunitconfig
+[[ -e $tree/$kunitconfig ]] || die "there is no $kunitconfig"
+
+# kunit.py takes names relative to the tree. It says what it ran in a closing
+# line; without that line, or with nothing counted there, nothing was tested.
+cd "$tree"
+mkdir -p "$CACHE/build/kunit"
+ok=1
+run_quiet kunit "KUnit under UML, kernel $(basename "$tree") (two minutes the first time)" \
+	timeout -k 10 1200 python3 tools/testing/kunit/kunit.py run --arch=um --jobs="$JOBS" \
+	--build_dir="$CACHE/build/kunit" --kunitconfig="$kunitconfig" \
+	--timeout=300 ${1:+"$1"} || ok=0
+
+count() { sed -n "s/.*Testing complete\. Ran.*[ :]$1: \([0-9]*\).*/\1/p" "$log" | tail -n 1; }
+PASSED=$(($(count passed) + 0))
+FAILED=$(($(count failed) + $(count crashed) + $(count errors) + 0))
+SKIPPED=$(($(count skipped) + 0))
+
+if ((FAILED || !ok)); then
+	# All that is said between the start of the kernel and the closing line,
+	# less the tests that passed.
+	sed -n '/Starting KUnit Kernel/,/Testing complete/p' "$log" |
+		grep -vE '\[(PASSED|SKIPPED)\]|=== .* ===$' | tail -n 60 || true
+	if ! grep -q 'Testing complete' "$log"; then
+		tail -n 30 "$log"
+	fi
+	((FAILED)) || fail "kunit.py stopped before the end"
+	say "   the whole log: $log, the kernel's own: $CACHE/build/kunit/test.log"
+fi
+sed -n 's/^\[[0-9:]*\] =* *\(\[[A-Z]*\] [a-z0-9_-]*\) =*$/   \1/p; s/^\[[0-9:]*\] \(\[SKIPPED\].*\)/   \1/p' "$log"
+summary

@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# modules.sh [-o FOLDER] [KDIR [MAKE-ARGUMENT...]]: builds the modules outside
+# of a kernel tree, against the build folder KDIR of an installed kernel, or
+# against Debian's own 6.12 if KDIR is "stock". Prints where they are.
+#
+# Kbuild puts objects beside the sources, and older kernels know no other way:
+# so a copy is built, and the checkout stays clean.
+
+. "$(dirname "$0")/lib.sh"
+
+out=
+if [[ ${1:-} == -o ]]; then
+	out=$2
+	shift 2
+fi
+kdir=${1:-/lib/modules/$(uname -r)/build}
+shift || true
+if [[ $kdir == stock ]]; then
+	need_packages make gcc libc6-dev libelf1
+	eval "$("$HERE/kernels.sh" stock)"
+	kdir=$KDIR
+fi
+if [[ ! -e $kdir/Makefile ]]; then
+	say "There is no kernel build folder $kdir. Either install the headers of your"
+	say "kernel (apt-get install linux-headers-$(uname -r)), or say KDIR=stock to"
+	say "build against Debian 12's own 6.12 kernel, which is fetched for you."
+	exit 1
+fi
+kver=$(cat "$kdir/include/config/kernel.release" 2>/dev/null) ||
+	die "$kdir has not been configured: no include/config/kernel.release"
+out=${out:-$BUILD/modules/$kver}
+mkdir -p "$out"
+config=("${SYMBOLS[@]/#/CONFIG_}")
+(
+	# Two runs in one checkout take turns.
+	flock 9
+	copy_project "$out" drivers/virtio/msg include
+	log=modules-$(basename "$out")
+	run_logged "$log" "building the modules for $kver" \
+		make -C "$kdir" M="$out/drivers/virtio/msg" -j"$JOBS" "${config[@]/%/=m}" \
+		KCFLAGS="-I$out/include -I$out/include/uapi -include $out/drivers/virtio/msg/compat.h" \
+		"$@" modules
+) 9>"$out/lock" || exit 1
+echo "$out/drivers/virtio/msg"
