@@ -38,6 +38,7 @@ rm -f "$tree/drivers/virtio/msg/compat.h" "$tree.files"
 
 hook drivers/virtio/Kconfig 'source "drivers/virtio/msg/Kconfig"' \
 	'/^endif # VIRTIO_MENU/i source "drivers/virtio/msg/Kconfig"\n'
+# shellcheck disable=SC2016 # make expands it
 hook drivers/virtio/Makefile 'obj-$(CONFIG_VIRTIO_MSG) += msg/' \
 	'$a obj-$(CONFIG_VIRTIO_MSG) += msg/'
 if [[ -e $tree/Documentation/driver-api/virtio/msg/index.rst ]]; then

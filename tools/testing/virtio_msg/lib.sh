@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # others use what is set here
 # SPDX-License-Identifier: GPL-2.0
 #
 # What every script in this folder shares: where things lie, how progress and
@@ -17,9 +17,7 @@ CACHE=${VIRTIO_MSG_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-msg}
 BUILD=$ROOT/build
 LOGS=$BUILD/logs
 JOBS=$(nproc)
-# shellcheck disable=SC2034 # used by those who source this
 # The modules, by their Kconfig symbols.
-# shellcheck disable=SC2034
 SYMBOLS=(VIRTIO_MSG VIRTIO_MSG_LOOPBACK)
 readonly ROOT HERE CACHE BUILD LOGS JOBS SYMBOLS
 mkdir -p "$CACHE" "$LOGS"
@@ -98,7 +96,6 @@ summary() {
 # --- the project's files ----------------------------------------------------
 
 # What belongs into a kernel tree; the rest serves this repository only.
-# shellcheck disable=SC2034
 KERNEL_PATHS=(drivers/virtio/msg include Documentation tools/virtio-msg
 	tools/testing/selftests/virtio_msg)
 
@@ -107,7 +104,7 @@ project_files() {
 	if [[ -e $ROOT/.git ]]; then
 		git -C "$ROOT" ls-files -co --exclude-standard -- "$@" | sort -u
 	else
-		(cd "$ROOT" && find "$@" -type f 2>/dev/null || true)
+		(cd "$ROOT"; find "$@" -type f 2>/dev/null || true)
 	fi | while read -r f; do
 		[[ ! -f $ROOT/$f ]] || printf '%s\n' "$f"
 	done

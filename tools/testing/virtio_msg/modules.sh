@@ -20,7 +20,7 @@ shift || true
 if [[ $kdir == stock ]]; then
 	need_packages make gcc libc6-dev libelf1
 	eval "$("$HERE/kernels.sh" stock)"
-	kdir=$KDIR
+	kdir=${KDIR:?}
 fi
 if [[ ! -e $kdir/Makefile ]]; then
 	say "There is no kernel build folder $kdir. Either install the headers of your"
@@ -31,15 +31,17 @@ fi
 kver=$(cat "$kdir/include/config/kernel.release" 2>/dev/null) ||
 	die "$kdir has not been configured: no include/config/kernel.release"
 out=${out:-$BUILD/modules/$kver}
-mkdir -p "$out"
+mkdir -p "$out/include/uapi"
 config=("${SYMBOLS[@]/#/CONFIG_}")
 (
 	# Two runs in one checkout take turns.
 	flock 9
 	copy_project "$out" drivers/virtio/msg include
 	log=modules-$(basename "$out")
+	# Without BTF, for which pahole would be needed; nothing here uses it.
 	run_logged "$log" "building the modules for $kver" \
 		make -C "$kdir" M="$out/drivers/virtio/msg" -j"$JOBS" "${config[@]/%/=m}" \
+		CONFIG_DEBUG_INFO_BTF_MODULES= \
 		KCFLAGS="-I$out/include -I$out/include/uapi -include $out/drivers/virtio/msg/compat.h" \
 		"$@" modules
 ) 9>"$out/lock" || exit 1
