@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause
+/*
+ * virtio-msg: the only file that knows what messages look like in bytes.
+ *
+ * It turns frames into struct vmsg_msg and back, and refuses frames that the
+ * proposal calls malformed. It keeps no state, allocates nothing, calls nobody
+ * and may run in any context; it is compiled for the kernel and for user space
+ * from this source. What a message means is the business of its callers.
+ *
+ * A frame may lie in memory that its sender can still write: copy it first.
+ */
+#include "wire.h"
+
+#ifdef __KERNEL__
+#include <linux/array_size.h>
+#include <linux/byteorder/generic.h>
+#include <linux/errno.h>
+#include <linux/string.h>
+#include <asm/byteorder.h>
+#else
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define cpu_to_le16(x)	htole16(x)
+#define cpu_to_le32(x)	htole32(x)
+#define cpu_to_le64(x)	htole64(x)
+#define le16_to_cpu(x)	le16toh(x)
+#define le32_to_cpu(x)	le32toh(x)
+#define le64_to_cpu(x)	le64toh(x)
+#endif
+
+/* One number (or the UUID) of a payload, in bytes and in struct vmsg_msg. */
+struct vmsg_field {
+	u8 wire;
+	u8 host;
+	u8 width;
+};
+
+/* The size of both sides must agree, or the array type is not legal. */
+#define FIELD(strct, wire_member, host_member) {			\
+	.wire = offsetof(struct virtio_msg_##strct, wire_member),	\
+	.host = offsetof(struct vmsg_msg, host_member),			\
+	.width = sizeof(((struct virtio_msg_##strct *)0)->wire_member) +	\
+		 0 * sizeof(char[1 - 2 *				\
+			(sizeof(((struct virtio_msg_##strct *)0)->wire_member) != \
+			 sizeof(((struct vmsg_msg *)0)->host_member))]),	\
+}
+
+static const struct vmsg_field vmsg_info[] = {
+	FIELD(device_info, device_id, info.device_id),
+	FIELD(device_info, vendor_id, info.vendor_id),
+	FIELD(device_info, device_uuid, info.uuid),
+	FIELD(device_info, num_feature_blocks, info.num_feature_blocks),
+	FIELD(device_info, config_size, info.config_size),
+	FIELD(device_info, max_virtqueues, info.max_virtqueues),
+	FIELD(device_info, admin_vq_start, info.admin_vq_start),
+	FIELD(device_info, admin_vq_count, info.admin_vq_count),
+};
+
+static const struct vmsg_field vmsg_features[] = {
+	FIELD(features, block_index, features.index),
+	FIELD(features, num_blocks, features.count),
+};
+
+static const struct vmsg_field vmsg_get_config[] = {
+	FIELD(get_config, offset, config.offset),
+	FIELD(get_config, length, config.length),
+};
+
+static const struct vmsg_field vmsg_config[] = {
+	FIELD(config, generation, config.generation),
+	FIELD(config, offset, config.offset),
+	FIELD(config, length, config.length),
+};
+
+static const struct vmsg_field vmsg_status[] = {
+	FIELD(status, status, status),
+};
+
+static const struct vmsg_field vmsg_vqueue_index[] = {
+	FIELD(vqueue_index, index, vqueue.index),
+};
+
+static const struct vmsg_field vmsg_get_vqueue_resp[] = {
+	FIELD(get_vqueue_resp, index, vqueue.index),
+	FIELD(get_vqueue_resp, max_size, vqueue.max_size),
+	FIELD(get_vqueue_resp, cur_size, vqueue.size),
+	FIELD(get_vqueue_resp, flags, vqueue.flags),
+	FIELD(get_vqueue_resp, desc, vqueue.desc),
+	FIELD(get_vqueue_resp, driver, vqueue.driver),
+	FIELD(get_vqueue_resp, device, vqueue.device),
+};
+
+static const struct vmsg_field vmsg_set_vqueue[] = {
+	FIELD(set_vqueue, index, vqueue.index),
+	FIELD(set_vqueue, flags, vqueue.flags),
+	FIELD(set_vqueue, size, vqueue.size),
+	FIELD(set_vqueue, reserved, vqueue.reserved),
+	FIELD(set_vqueue, desc, vqueue.desc),
+	FIELD(set_vqueue, driver, vqueue.driver),
+	FIELD(set_vqueue, device, vqueue.device),
+};
+
+static const struct vmsg_field vmsg_get_shm[] = {
+	FIELD(get_shm, shmid, shm.id),
+};
+
+static const struct vmsg_field vmsg_get_shm_resp[] = {
+	FIELD(get_shm_resp, shmid, shm.id),
+	FIELD(get_shm_resp, length, shm.length),
+	FIELD(get_shm_resp, address, shm.address),
+};
+
+static const struct vmsg_field vmsg_event_config[] = {
+	FIELD(event_config, status, event_config.status),
+	FIELD(event_config, generation, event_config.generation),
+	FIELD(event_config, offset, event_config.offset),
+	FIELD(event_config, length, event_config.length),
+};
+
+static const struct vmsg_field vmsg_event_avail[] = {
+	FIELD(event_avail, index, vqueue.index),
+	FIELD(event_avail, next_offset, vqueue.next_offset),
+};
+
+static const struct vmsg_field vmsg_get_devices[] = {
+	FIELD(get_devices, offset, devices.offset),
+	FIELD(get_devices, count, devices.count),
+};
+
+static const struct vmsg_field vmsg_get_devices_resp[] = {
+	FIELD(get_devices_resp, offset, devices.offset),
+	FIELD(get_devices_resp, next_offset, devices.next_offset),
+	FIELD(get_devices_resp, count, devices.count),
+};
+
+static const struct vmsg_field vmsg_ping[] = {
+	FIELD(ping, data, ping),
+};
+
+static const struct vmsg_field vmsg_event_device[] = {
+	FIELD(event_device, dev_num, event_device.dev_num),
+	FIELD(event_device, state, event_device.state),
+};
+
+/* What follows the fixed part of a payload. */
+enum vmsg_tail {
+	TAIL_NONE,
+	/* features.count words */
+	TAIL_BLOCKS,
+	/* config.length bytes */
+	TAIL_CONFIG,
+	/* config.length bytes, or fewer: then they do not count */
+	TAIL_CONFIG_ECHO,
+	/* event_config.length bytes, or none */
+	TAIL_EVENT,
+	/* devices.count bits */
+	TAIL_BITMAP,
+};
+
+/* A payload: the bytes of its fixed part, the fields in there, its tail. */
+struct vmsg_layout {
+	const struct vmsg_field *fields;
+	u8 num_fields;
+	u8 size;
+	u8 tail;
+};
+
+#define LAYOUT(strct, flds, tl) {					\
+	.fields = (flds),						\
+	.num_fields = ARRAY_SIZE(flds),					\
+	.size = sizeof(struct virtio_msg_##strct),			\
+	.tail = (tl),							\
+}
+#define EMPTY {}
+
+/* Every message: its layout as request or event, and as response. */
+static const struct vmsg_kind {
+	u8 bus;
+	u8 id;
+	struct vmsg_layout request;
+	struct vmsg_layout response;
+} vmsg_kinds[] = {
+	{ 0, VIRTIO_MSG_GET_DEVICE_INFO, EMPTY,
+	  LAYOUT(device_info, vmsg_info, TAIL_NONE) },
+	{ 0, VIRTIO_MSG_GET_DEVICE_FEATURES,
+	  LAYOUT(features, vmsg_features, TAIL_NONE),
+	  LAYOUT(features, vmsg_features, TAIL_BLOCKS) },
+	{ 0, VIRTIO_MSG_SET_DRIVER_FEATURES,
+	  LAYOUT(features, vmsg_features, TAIL_BLOCKS), EMPTY },
+	{ 0, VIRTIO_MSG_GET_CONFIG,
+	  LAYOUT(get_config, vmsg_get_config, TAIL_NONE),
+	  LAYOUT(config, vmsg_config, TAIL_CONFIG) },
+	{ 0, VIRTIO_MSG_SET_CONFIG,
+	  LAYOUT(config, vmsg_config, TAIL_CONFIG),
+	  LAYOUT(config, vmsg_config, TAIL_CONFIG_ECHO) },
+	{ 0, VIRTIO_MSG_GET_DEVICE_STATUS, EMPTY,
+	  LAYOUT(status, vmsg_status, TAIL_NONE) },
+	{ 0, VIRTIO_MSG_SET_DEVICE_STATUS,
+	  LAYOUT(status, vmsg_status, TAIL_NONE),
+	  LAYOUT(status, vmsg_status, TAIL_NONE) },
+	{ 0, VIRTIO_MSG_GET_VQUEUE,
+	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE),
+	  LAYOUT(get_vqueue_resp, vmsg_get_vqueue_resp, TAIL_NONE) },
+	{ 0, VIRTIO_MSG_SET_VQUEUE,
+	  LAYOUT(set_vqueue, vmsg_set_vqueue, TAIL_NONE), EMPTY },
+	{ 0, VIRTIO_MSG_RESET_VQUEUE,
+	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE), EMPTY },
+	{ 0, VIRTIO_MSG_GET_SHM,
+	  LAYOUT(get_shm, vmsg_get_shm, TAIL_NONE),
+	  LAYOUT(get_shm_resp, vmsg_get_shm_resp, TAIL_NONE) },
+	{ 0, VIRTIO_MSG_EVENT_CONFIG,
+	  LAYOUT(event_config, vmsg_event_config, TAIL_EVENT), EMPTY },
+	{ 0, VIRTIO_MSG_EVENT_AVAIL,
+	  LAYOUT(event_avail, vmsg_event_avail, TAIL_NONE), EMPTY },
+	{ 0, VIRTIO_MSG_EVENT_USED,
+	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE), EMPTY },
+	{ 1, VIRTIO_MSG_BUS_GET_DEVICES,
+	  LAYOUT(get_devices, vmsg_get_devices, TAIL_NONE),
+	  LAYOUT(get_devices_resp, vmsg_get_devices_resp, TAIL_BITMAP) },
+	{ 1, VIRTIO_MSG_BUS_PING,
+	  LAYOUT(ping, vmsg_ping, TAIL_NONE),
+	  LAYOUT(ping, vmsg_ping, TAIL_NONE) },
+	{ 1, VIRTIO_MSG_BUS_EVENT_DEVICE,
+	  LAYOUT(event_device, vmsg_event_device, TAIL_NONE), EMPTY },
+};
+
+/* Returns NULL for a message that does not exist. */
+static const struct vmsg_layout *vmsg_find_layout(u8 type, u8 id)
+{
+	bool bus = type & VIRTIO_MSG_TYPE_BUS;
+	bool resp = type & VIRTIO_MSG_TYPE_RESPONSE;
+	const struct vmsg_kind *kind;
+
+	/* Events have no response. */
+	if (resp && (id & VIRTIO_MSG_ID_EVENT))
+		return NULL;
+	for (kind = vmsg_kinds; kind < vmsg_kinds + ARRAY_SIZE(vmsg_kinds); kind++) {
+		if (kind->id == id && kind->bus == bus)
+			return resp ? &kind->response : &kind->request;
+	}
+	return NULL;
+}
+
+static void vmsg_get_field(const struct vmsg_field *f, const u8 *payload,
+			   struct vmsg_msg *msg)
+{
+	void *host = (u8 *)msg + f->host;
+	__le16 le16;
+	__le32 le32;
+	__le64 le64;
+
+	switch (f->width) {
+	case 2:
+		memcpy(&le16, payload + f->wire, sizeof(le16));
+		*(u16 *)host = le16_to_cpu(le16);
+		break;
+	case 4:
+		memcpy(&le32, payload + f->wire, sizeof(le32));
+		*(u32 *)host = le32_to_cpu(le32);
+		break;
+	case 8:
+		memcpy(&le64, payload + f->wire, sizeof(le64));
+		*(u64 *)host = le64_to_cpu(le64);
+		break;
+	default:
+		memcpy(host, payload + f->wire, f->width);
+	}
+}
+
+static void vmsg_put_field(const struct vmsg_field *f, u8 *payload,
+			   const struct vmsg_msg *msg)
+{
+	const void *host = (const u8 *)msg + f->host;
+	__le16 le16;
+	__le32 le32;
+	__le64 le64;
+
+	switch (f->width) {
+	case 2:
+		le16 = cpu_to_le16(*(const u16 *)host);
+		memcpy(payload + f->wire, &le16, sizeof(le16));
+		break;
+	case 4:
+		le32 = cpu_to_le32(*(const u32 *)host);
+		memcpy(payload + f->wire, &le32, sizeof(le32));
+		break;
+	case 8:
+		le64 = cpu_to_le64(*(const u64 *)host);
+		memcpy(payload + f->wire, &le64, sizeof(le64));
+		break;
+	default:
+		memcpy(payload + f->wire, host, f->width);
+	}
+}
+
+/**
+ * vmsg_wire_frame() - check the header of a frame
+ * @frame: the bytes
+ * @len: bytes that there are
+ * @max: maximum message size of the bus
+ * @msg: its header members are filled in, the others are left alone
+ *
+ * Context: Any.
+ * Return: msg_size, or -EMSGSIZE when the frame is shorter than its header, than
+ * its own msg_size, or larger than the bus allows.
+ */
+int vmsg_wire_frame(const void *frame, size_t len, size_t max,
+		    struct vmsg_msg *msg)
+{
+	struct virtio_msg_hdr hdr;
+	size_t size;
+
+	if (len < sizeof(hdr))
+		return -EMSGSIZE;
+	memcpy(&hdr, frame, sizeof(hdr));
+	size = le16_to_cpu(hdr.msg_size);
+	if (size < sizeof(hdr) || size > len || size > max)
+		return -EMSGSIZE;
+
+	msg->type = hdr.type & VIRTIO_MSG_TYPE_MASK;
+	msg->id = hdr.msg_id;
+	msg->dev_num = le16_to_cpu(hdr.dev_num);
+	msg->token = le16_to_cpu(hdr.token);
+	return size;
+}
+
+/*
+ * How many bytes the fields of @msg say that follow the fixed part, given that
+ * there are @room. Negative when @room is not possible for this message.
+ */
+static long long vmsg_tail_len(enum vmsg_tail tail, const struct vmsg_msg *msg,
+			       size_t room)
+{
+	switch (tail) {
+	case TAIL_NONE:
+		return 0;
+	case TAIL_BLOCKS:
+		return 4LL * msg->features.count;
+	case TAIL_CONFIG:
+		return msg->config.length;
+	case TAIL_CONFIG_ECHO:
+		return room < msg->config.length ? 0 : msg->config.length;
+	case TAIL_EVENT:
+		/* Here the size tells the forms apart, so it has to be exact. */
+		if (room && room != msg->event_config.length)
+			return -1;
+		return room;
+	case TAIL_BITMAP:
+		return (msg->devices.count + 7) / 8;
+	}
+	return -1;
+}
+
+/**
+ * vmsg_wire_decode() - read a message out of a frame
+ * @frame: the bytes; nobody else may be able to change them any more
+ * @len: bytes that there are
+ * @max: maximum message size of the bus
+ * @msg: the message; its data points into @frame
+ *
+ * A payload that is longer than needed is accepted and the surplus ignored.
+ *
+ * Context: Any.
+ * Return: msg_size, -EMSGSIZE for a frame that is too short, also for what its
+ * own fields promise, -EBADMSG for a message that does not exist.
+ */
+int vmsg_wire_decode(const void *frame, size_t len, size_t max,
+		     struct vmsg_msg *msg)
+{
+	const u8 *payload = (const u8 *)frame + VMSG_HDR_SIZE;
+	const struct vmsg_layout *layout;
+	long long tail;
+	size_t room;
+	int size, i;
+
+	memset(msg, 0, sizeof(*msg));
+	size = vmsg_wire_frame(frame, len, max, msg);
+	if (size < 0)
+		return size;
+	layout = vmsg_find_layout(msg->type, msg->id);
+	if (!layout)
+		return -EBADMSG;
+
+	room = size - VMSG_HDR_SIZE;
+	if (room < layout->size)
+		return -EMSGSIZE;
+	room -= layout->size;
+	for (i = 0; i < layout->num_fields; i++)
+		vmsg_get_field(&layout->fields[i], payload, msg);
+
+	tail = vmsg_tail_len(layout->tail, msg, room);
+	if (tail < 0 || tail > (long long)room)
+		return -EMSGSIZE;
+	msg->data = payload + layout->size;
+	msg->data_len = tail;
+	return size;
+}
+
+/**
+ * vmsg_wire_encode() - write a message into a frame
+ * @msg: the message; @msg->data_len bytes of @msg->data follow its fixed part
+ * @frame: where to; not where @msg->data lies
+ * @room: bytes that there are
+ *
+ * Context: Any.
+ * Return: bytes written, -EMSGSIZE when they do not fit into @room or into a
+ * frame, -EINVAL for a message that does not exist or whose data does not match
+ * its own fields.
+ */
+int vmsg_wire_encode(const struct vmsg_msg *msg, void *frame, size_t room)
+{
+	const struct vmsg_layout *layout = vmsg_find_layout(msg->type, msg->id);
+	u8 *payload = (u8 *)frame + VMSG_HDR_SIZE;
+	struct virtio_msg_hdr hdr;
+	size_t size;
+	int i;
+
+	if (!layout || vmsg_tail_len(layout->tail, msg, msg->data_len) !=
+			       (long long)msg->data_len)
+		return -EINVAL;
+	size = VMSG_HDR_SIZE + layout->size;
+	if (room > VIRTIO_MSG_MAX_SIZE)
+		room = VIRTIO_MSG_MAX_SIZE;
+	if (size > room || msg->data_len > room - size)
+		return -EMSGSIZE;
+
+	hdr.type = msg->type;
+	hdr.msg_id = msg->id;
+	hdr.dev_num = cpu_to_le16(msg->dev_num);
+	hdr.token = cpu_to_le16(msg->token);
+	hdr.msg_size = cpu_to_le16(size + msg->data_len);
+	memcpy(frame, &hdr, sizeof(hdr));
+	memset(payload, 0, layout->size);
+	for (i = 0; i < layout->num_fields; i++)
+		vmsg_put_field(&layout->fields[i], payload, msg);
+	if (msg->data_len)
+		memcpy(payload + layout->size, msg->data, msg->data_len);
+	return size + msg->data_len;
+}
+
+/**
+ * vmsg_wire_data_room() - how much data a message of a certain size can carry
+ * @type: VIRTIO_MSG_TYPE_*
+ * @id: which message
+ * @max: bytes of the frame, at most VIRTIO_MSG_MAX_SIZE
+ *
+ * Context: Any.
+ * Return: bytes that fit behind the fixed part, 0 also for messages without.
+ */
+size_t vmsg_wire_data_room(u8 type, u8 id, size_t max)
+{
+	const struct vmsg_layout *layout = vmsg_find_layout(type, id);
+
+	if (!layout || layout->tail == TAIL_NONE ||
+	    max < VMSG_HDR_SIZE + layout->size)
+		return 0;
+	return max - VMSG_HDR_SIZE - layout->size;
+}
+
+/**
+ * vmsg_wire_block() - one feature block of a decoded message
+ * @msg: a message with feature words
+ * @n: which one, counted from the first one in this message
+ *
+ * Context: Any.
+ * Return: 32 feature bits; 0 for a block that the message does not have.
+ */
+u32 vmsg_wire_block(const struct vmsg_msg *msg, u32 n)
+{
+	__le32 word;
+
+	if (n >= msg->data_len / sizeof(word))
+		return 0;
+	memcpy(&word, msg->data + n * sizeof(word), sizeof(word));
+	return le32_to_cpu(word);
+}
+
+/**
+ * vmsg_wire_put_block() - write one feature block for a message to be encoded
+ * @data: the feature words
+ * @n: which one
+ * @bits: 32 feature bits
+ *
+ * Context: Any.
+ */
+void vmsg_wire_put_block(void *data, u32 n, u32 bits)
+{
+	__le32 word = cpu_to_le32(bits);
+
+	memcpy((u8 *)data + n * sizeof(word), &word, sizeof(word));
+}
