@@ -1,0 +1,173 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+. "$(dirname "$0")/lib.sh"
+
+usage() {
+	cat <<'END'
+guest.sh [OPTION...] COMMAND...: boots a kernel in QEMU with an initramfs made
+for the purpose, runs COMMAND there by its shell (busybox), and powers off. What
+COMMAND prints comes out here; the exit status is its own, or 125 if the guest
+died before the end: then the end of its console is shown.
+
+  what is inside
+    --mod NAME        a module of the stock kernel and all that it needs, for modprobe
+    --ko FILE         a module of ours, for modprobe
+    --bin FILE        a program, with its libraries, into /usr/bin
+    --add SRC:DST     a file or a folder
+  the machine
+    --mem SIZE        (512M)        --cpus N       (2)
+    --machine TYPE    (q35)         --timeout SEC  (120)
+    --append ARGS     more for the kernel command line
+    --qemu ARGS       more for QEMU, split at blanks
+    --icount          time is the number of instructions: 1 us = 1000 (one CPU)
+    --kernel FILE     not the stock kernel (which has no --mod then)
+    --name NAME       names the log files (guest)
+END
+}
+
+name=guest kernel='' mem=512M cpus=2 machine=q35 timeout=120 append='' icount=''
+mods=() kos=() bins=() adds=() qemu=()
+while (($#)); do
+	case $1 in
+	--mod)		mods+=("$2") ;;
+	--ko)		kos+=("$2") ;;
+	--bin)		bins+=("$2") ;;
+	--add)		adds+=("$2") ;;
+	--mem)		mem=$2 ;;
+	--cpus)		cpus=$2 ;;
+	--machine)	machine=$2 ;;
+	--timeout)	timeout=$2 ;;
+	--append)	append+=" $2" ;;
+	--qemu)		read -ra words <<<"$2"; qemu+=("${words[@]}") ;;
+	--icount)	icount=1; shift; continue ;;
+	--kernel)	kernel=$2 ;;
+	--name)		name=$2 ;;
+	-h|--help)	usage; exit 0 ;;
+	-*)		usage >&2; die "no such option: $1" ;;
+	*)		break ;;
+	esac
+	(($# > 1)) || die "$1 needs a value"
+	shift 2
+done
+(($#)) || { usage >&2; exit 1; }
+
+need_packages qemu-system-x86 cpio kmod xz-utils
+command -v busybox >/dev/null || need_packages busybox-static
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/virtio-msg-guest.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+root=$dir/root
+console=$LOGS/$name.console
+output=$LOGS/$name.out
+
+# --- the initramfs ------------------------------------------------------------
+
+# install_bin FILE DESTINATION: a program and the libraries it wants.
+install_bin() {
+	local file
+	file=$(command -v "$1" || command -v "/usr/sbin/$1" || command -v "/sbin/$1") ||
+		die "no program $1 to put into the guest"
+	install -D -m 755 "$file" "$root$2/$(basename "$1")"
+	{ ldd "$file" 2>/dev/null || true; } | sed -n 's,^[^/]*\(/[^ ]*\).*,\1,p' | while read -r lib; do
+		[[ -e $root$lib ]] || install -D "$lib" "$root$lib"
+	done
+}
+
+# One module and what it depends on, as modules.dep has it ("-" and "_" are one).
+install_mod() {
+	local f deps re="/${1//[-_]/[-_]}[.]ko" tree=$MODROOT/lib/modules/$KVER
+	grep -qE "$re" "$tree/modules.builtin" && return 0
+	deps=$(awk -v "re=$re" -F: '$1 ~ re { print $1, $2 }' "$tree/modules.dep")
+	[[ $deps ]] || die "the stock kernel has no module $1"
+	for f in $deps; do
+		[[ ! -e $root/lib/modules/$KVER/${f%.xz} ]] || continue
+		install -D -m 644 "$tree/$f" "$root/lib/modules/$KVER/$f"
+		[[ $f != *.xz ]] || xz -d "$root/lib/modules/$KVER/$f"
+	done
+}
+
+mkdir -p "$root"/{bin,dev,proc,sys,tmp,root,run,mnt,etc,usr/bin}
+install_bin busybox /bin
+eval "$("$HERE/kernels.sh" stock)"
+for m in "${mods[@]}"; do
+	install_mod "$m"
+done
+for m in "${kos[@]}"; do
+	install -D -m 644 -t "$root/lib/modules/$KVER/extra" "$m"
+done
+if [[ -d $root/lib/modules ]]; then
+	cp "$MODROOT/lib/modules/$KVER"/modules.{order,builtin,builtin.modinfo} "$root/lib/modules/$KVER/"
+	PATH=$PATH:/sbin:/usr/sbin depmod -b "$root" "$KVER"
+fi
+for b in "${bins[@]}"; do
+	install_bin "$b" /usr/bin
+done
+for a in "${adds[@]}"; do
+	mkdir -p "$root$(dirname "${a#*:}")"
+	cp -rL "${a%%:*}" "$root${a#*:}"
+done
+printf '%s\n' "$*" >"$root/command"
+
+# The console (ttyS0) is the kernel's; COMMAND gets a serial line of its own,
+# so that no kernel message ends up inside a line of it.
+cat >"$root/init" <<'END'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/usr/bin:/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/shm /dev/pts
+mount -t tmpfs tmp /tmp
+mount -t tmpfs shm /dev/shm
+mount -t debugfs debug /sys/kernel/debug
+ip link set lo up 2>/dev/null
+exec 3>/dev/ttyS1
+stty -F /dev/ttyS1 raw -echo
+cd /root
+sh /command </dev/null >&3 2>&1
+echo "@exit $?" >&3
+exec 3>&-
+sync
+poweroff -f
+END
+chmod 755 "$root/init"
+(cd "$root" && find . -print0 | cpio -0 -o -H newc --quiet -R 0:0) >"$dir/initramfs"
+
+# --- the machine ----------------------------------------------------------------
+
+args=(-nodefaults -no-user-config -no-reboot -display none -m "$mem" -M "$machine")
+# Never kvm: /dev/kvm may open and still not run a kernel (nested, para-virtual).
+if [[ $icount ]]; then
+	args+=(-accel tcg -icount "shift=0,sleep=off" -smp 1 -cpu "max,-erms,-fsrm")
+else
+	args+=(-accel "tcg,thread=multi" -smp "$cpus" -cpu max)
+fi
+: >"$console"
+rc=0
+timeout --foreground -k 5 "$timeout" qemu-system-x86_64 "${args[@]}" \
+	-kernel "${kernel:-$VMLINUZ}" -initrd "$dir/initramfs" \
+	-append "console=ttyS0 panic=-1 oops=panic$append" \
+	-chardev "file,id=console,path=$console" -serial chardev:console \
+	-chardev "stdio,id=out,signal=off" -serial chardev:out -monitor none \
+	"${qemu[@]}" </dev/null 2>"$LOGS/$name.qemu" | tee "$output" | sed -u '/^@exit [0-9]*$/d' || rc=$?
+
+status=$(sed -n 's/^@exit \([0-9]*\)$/\1/p' "$output" | tail -n 1)
+[[ ! $status ]] || exit "$status"
+
+# The guest did not get to the end.
+{
+	if ((rc == 124 || rc == 137)); then
+		echo "the guest did not finish within $timeout s and was stopped"
+	else
+		echo "the guest died (QEMU's exit status: $rc)"
+	fi
+	# From the first complaint of the kernel on, if there is one.
+	first=$(grep -nE -m 1 'Kernel panic|BUG:|Oops|WARNING:|rcu.*stall' "$console" | cut -d: -f1 || true)
+	echo "   the end of its console:"
+	tail -n "+${first:-1}" "$console" | if [[ $first ]]; then head -n 60; else tail -n 40; fi |
+		tr -d '\r' | sed 's/^/   | /'
+	sed 's/^/   | qemu: /' "$LOGS/$name.qemu"
+	echo "   the whole console: $console"
+} >&2
+exit 125
