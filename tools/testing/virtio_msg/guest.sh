@@ -65,12 +65,13 @@ output=$LOGS/$name.out
 # install_bin FILE DESTINATION: a program and the libraries it wants.
 install_bin() {
 	local file
-	file=$(command -v "$1" || command -v "/usr/sbin/$1" || command -v "/sbin/$1") ||
+	file=$(PATH=$PATH:/usr/sbin:/sbin command -v "$1") ||
 		die "no program $1 to put into the guest"
 	install -D -m 755 "$file" "$root$2/$(basename "$1")"
-	{ ldd "$file" 2>/dev/null || true; } | sed -n 's,^[^/]*\(/[^ ]*\).*,\1,p' | while read -r lib; do
-		[[ -e $root$lib ]] || install -D "$lib" "$root$lib"
-	done
+	{ ldd "$file" 2>/dev/null || true; } | sed -n 's,^[^/]*\(/[^ ]*\).*,\1,p' |
+		while read -r lib; do
+			[[ -e $root$lib ]] || install -D "$lib" "$root$lib"
+		done
 }
 
 # One module and what it depends on, as modules.dep has it ("-" and "_" are one).
@@ -96,7 +97,7 @@ for m in "${kos[@]}"; do
 	install -D -m 644 -t "$root/lib/modules/$KVER/extra" "$m"
 done
 if [[ -d $root/lib/modules ]]; then
-	cp "$MODROOT/lib/modules/$KVER"/modules.{order,builtin,builtin.modinfo} "$root/lib/modules/$KVER/"
+	cp -t "$root/lib/modules/$KVER" "$MODROOT/lib/modules/$KVER"/modules.{order,builtin*}
 	PATH=$PATH:/sbin:/usr/sbin depmod -b "$root" "$KVER"
 fi
 for b in "${bins[@]}"; do
@@ -114,8 +115,8 @@ cat >"$root/init" <<'END'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/usr/bin:/bin HOME=/root
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
+mount -t proc none /proc
+mount -t sysfs none /sys
 mount -t devtmpfs dev /dev
 mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmp /tmp
@@ -150,7 +151,8 @@ timeout --foreground -k 5 "$timeout" qemu-system-x86_64 "${args[@]}" \
 	-append "console=ttyS0 panic=-1 oops=panic$append" \
 	-chardev "file,id=console,path=$console" -serial chardev:console \
 	-chardev "stdio,id=out,signal=off" -serial chardev:out -monitor none \
-	"${qemu[@]}" </dev/null 2>"$LOGS/$name.qemu" | tee "$output" | sed -u '/^@exit [0-9]*$/d' || rc=$?
+	"${qemu[@]}" </dev/null 2>"$LOGS/$name.qemu" |
+	tee "$output" | sed -u '/^@exit [0-9]*$/d' || rc=$?
 
 status=$(sed -n 's/^@exit \([0-9]*\)$/\1/p' "$output" | tail -n 1)
 [[ ! $status ]] || exit "$status"
@@ -163,7 +165,8 @@ status=$(sed -n 's/^@exit \([0-9]*\)$/\1/p' "$output" | tail -n 1)
 		echo "the guest died (QEMU's exit status: $rc)"
 	fi
 	# From the first complaint of the kernel on, if there is one.
-	first=$(grep -nE -m 1 'Kernel panic|BUG:|Oops|WARNING:|rcu.*stall' "$console" | cut -d: -f1 || true)
+	first=$(grep -nE -m 1 'Kernel panic|BUG:|Oops|WARNING:|rcu.*stall' "$console" || true)
+	first=${first%%:*}
 	echo "   the end of its console:"
 	tail -n "+${first:-1}" "$console" | if [[ $first ]]; then head -n 60; else tail -n 40; fi |
 		tr -d '\r' | sed 's/^/   | /'

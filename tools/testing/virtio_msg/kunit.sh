@@ -39,5 +39,6 @@ if ((FAILED || !ok)); then
 	((FAILED)) || fail "kunit.py stopped before the end"
 	say "   the whole log: $log, the kernel's own: $CACHE/build/kunit/test.log"
 fi
-sed -n 's/^\[[0-9:]*\] =* *\(\[[A-Z]*\] [a-z0-9_-]*\) =*$/   \1/p; s/^\[[0-9:]*\] \(\[SKIPPED\].*\)/   \1/p' "$log"
+sed -n 's/^\[[0-9:]*\] //; s/^=* *\(\[[A-Z]*\] [a-z0-9_-]*\) =*$/   \1/p; s/^\[SKIPPED\]/   &/p' \
+	"$log"
 summary

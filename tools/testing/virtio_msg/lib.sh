@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2034 # others use what is set here
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034 # others use what is set here
 #
 # What every script in this folder shares: where things lie, how progress and
 # results are printed, how packages get installed. Sourced, never run.
@@ -8,6 +8,8 @@ set -euo pipefail
 
 # Output of tools is parsed; it must not depend on the user's language.
 export LC_ALL=C
+# Options of the top make are not meant for the makes that are run here.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 HERE=$ROOT/tools/testing/virtio_msg
@@ -104,7 +106,7 @@ project_files() {
 	if [[ -e $ROOT/.git ]]; then
 		git -C "$ROOT" ls-files -co --exclude-standard -- "$@" | sort -u
 	else
-		(cd "$ROOT"; find "$@" -type f 2>/dev/null || true)
+		(cd "$ROOT"; find "$@" -type f 2>/dev/null || true) | sed 's,^[.]/,,'
 	fi | while read -r f; do
 		[[ ! -f $ROOT/$f ]] || printf '%s\n' "$f"
 	done
@@ -127,8 +129,47 @@ copy_project() {
 	# Sources that the project has dropped go here too.
 	for d in drivers/virtio/msg tools/virtio-msg tools/testing/selftests/virtio_msg; do
 		[[ ! -d $dest/$d ]] || find "$dest/$d" -name '*.[chS]' -type f -printf "$d/%P\n"
-	done | grep -Fxv -f "$dest.files" | grep -v '\.mod\.c$' | (cd "$dest" && xargs -r rm -f) || true
+	done | grep -Fxv -f "$dest.files" | grep -v '\.mod\.c$' |
+		(cd "$dest" && xargs -r rm -f) || true
 }
+
+# build_tools FOLDER [ARGUMENT...]: the device library and programs, below build/.
+build_tools() {
+	local out=$BUILD/$1
+	shift
+	mkdir -p "$out"
+	run_logged "${out##*/}" "building the device programs" flock "$out/lock" \
+		make -C "$ROOT/tools/virtio-msg" -j"$JOBS" O="$out" "$@"
+}
+
+# --- kernels of our own -----------------------------------------------------
+
+# configure_kernel TREE FOLDER ARCH SYMBOL=VALUE...: the smallest configuration
+# of TREE that has all that is asked for. Kconfig drops silently what it finds
+# no way to, so every symbol is looked up in the result.
+configure_kernel() {
+	local tree=$1 out=$2 arch=$3 s bad=0
+	shift 3
+	mkdir -p "$out"
+	make -C "$tree" O="$out" ARCH="$arch" tinyconfig
+	printf 'CONFIG_%s\n' "$@" >"$out/fragment"
+	(cd "$out" && "$tree/scripts/kconfig/merge_config.sh" -m .config fragment)
+	make -C "$tree" O="$out" ARCH="$arch" olddefconfig
+	for s; do
+		case $s in
+		*=n) ! grep -q "^CONFIG_${s%=n}=" "$out/.config" ;;
+		*)   grep -qx "CONFIG_$s" "$out/.config" ;;
+		esac && continue
+		echo "the configuration has no $s, but:" \
+			"$(grep "CONFIG_${s%=*}[ =]" "$out/.config" || echo nothing)"
+		bad=1
+	done
+	return $bad
+}
+
+# What a small kernel needs so that ours can be in it.
+SMALL=(64BIT=y SMP=y PRINTK=y SYSFS=y PROC_FS=y MODULES=y MODULE_UNLOAD=y
+	SHMEM=y MEMFD_CREATE=y EVENTFD=y VIRTIO_MENU=y)
 
 # --- the machine ------------------------------------------------------------
 
@@ -160,11 +201,12 @@ need_packages() {
 	with_lock packages
 	export DEBIAN_FRONTEND=noninteractive
 	# Lists older than a day name versions that the mirror has dropped.
-	if [[ -z $(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -mtime -1 2>/dev/null) ]]; then
+	if [[ ! $(find /var/lib/apt/lists -name '*Packages*' -mtime -1 2>/dev/null) ]]; then
 		run_logged apt-update "updating package lists" apt-get -q update || true
 	fi
-	run_logged apt-install "installing ${missing[*]}" "${apt[@]}" install "${missing[@]}" && return 0
+	apt+=(install "${missing[@]}")
+	run_logged apt-install "installing ${missing[*]}" "${apt[@]}" && return 0
 	run_logged apt-update "updating package lists, then once more" apt-get -q update || true
-	run_logged apt-install "installing ${missing[*]}" "${apt[@]}" install "${missing[@]}" ||
+	run_logged apt-install "installing ${missing[*]}" "${apt[@]}" ||
 		die "apt-get could not install: ${missing[*]}"
 }

@@ -32,6 +32,7 @@ kver=$(cat "$kdir/include/config/kernel.release" 2>/dev/null) ||
 	die "$kdir has not been configured: no include/config/kernel.release"
 out=${out:-$BUILD/modules/$kver}
 mkdir -p "$out/include/uapi"
+compat=$out/drivers/virtio/msg/compat.h
 config=("${SYMBOLS[@]/#/CONFIG_}")
 (
 	# Two runs in one checkout take turns.
@@ -42,7 +43,7 @@ config=("${SYMBOLS[@]/#/CONFIG_}")
 	run_logged "$log" "building the modules for $kver" \
 		make -C "$kdir" M="$out/drivers/virtio/msg" -j"$JOBS" "${config[@]/%/=m}" \
 		CONFIG_DEBUG_INFO_BTF_MODULES= \
-		KCFLAGS="-I$out/include -I$out/include/uapi -include $out/drivers/virtio/msg/compat.h" \
+		KCFLAGS="-I$out/include -I$out/include/uapi -include $compat" \
 		"$@" modules
 ) 9>"$out/lock" || exit 1
 echo "$out/drivers/virtio/msg"

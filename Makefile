@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The way in: each target below is one script, which can be run alone too.
+# Nothing is built beside the sources: see build/ and the cache (make help).
+
+T := tools/testing/virtio_msg
+CACHE := $(or $(VIRTIO_MSG_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtio-msg)
+
+# What is given as NAME=value must be something that is known here.
+unknown := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),\
+	$(filter-out KDIR KSRC STATIC V VIRTIO_MSG_CACHE MAKEFLAGS MAKEOVERRIDES,$(v)))))
+ifneq ($(unknown),)
+$(error there is no option $(unknown); `make help' lists what there is)
+endif
+
+define HELP
+echo 'Usage: make TARGET [NAME=value]'; echo; \
+sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	while IFS='|' read -r t d; do printf '  %-13s %s\n' "$$t" "$$d"; done; \
+echo; echo 'Logs and all that is built: build/. Downloads and kernels: $(CACHE)'
+endef
+
+help: ## what can be made (this list)
+	@$(HELP)
+
+demo: ## boot a kernel whose disk is a program, and use that disk
+	@$(T)/demo.sh
+
+check: ## all four checks below, added up
+	@$(T)/check.sh
+
+check-static: ## checkpatch, kernel-doc, sparse, warnings, shellcheck
+	@$(T)/static.sh
+
+check-kunit: ## the KUnit suites, on the newest packaged kernel
+	@$(T)/kunit.sh
+
+check-intree: ## as a part of the newest kernel source, and outside of it
+	@$(T)/intree.sh
+
+check-guest: ## the selftests, in a guest with a stock kernel
+	@$(T)/guest-tests.sh
+
+modules: ## the modules for your kernel; KDIR=stock or KDIR=/build/folder for others
+	@$(T)/modules.sh $(KDIR)
+
+patch: ## a patch series for the kernel tree KSRC=/path/to/linux
+	@$(T)/patch.sh $(KSRC)
+
+tools: ## the device library and programs, into build/tools; STATIC=1 for static ones
+	@$(MAKE) -C tools/virtio-msg O=$(CURDIR)/build/tools $(if $(STATIC),STATIC=$(STATIC))
+
+clean: ## remove build/ (downloads and kernels stay in the cache)
+	rm -rf build
+
+.DEFAULT:
+	@echo "There is no target $@."; $(HELP); false
+
+.PHONY: help demo check check-static check-kunit check-intree check-guest \
+	modules patch tools clean

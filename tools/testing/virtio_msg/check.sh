@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# check.sh [PART...]: runs the parts, all if none is named, and adds up what
+# they counted. A part that dies without counting is one failure.
+
+. "$(dirname "$0")/lib.sh"
+
+(($#)) || set -- static kunit intree guest
+results=$BUILD/results
+failed=()
+for part; do
+	[[ -x $HERE/$part.sh ]] || part+=-tests
+	printf '\n== %s\n' "${part%-tests}"
+	start=$SECONDS
+	: >"$results"
+	rc=0
+	VIRTIO_MSG_RESULTS=$results "$HERE/$part.sh" </dev/null 2>&1 || rc=$?
+	p=0 f=0 s=0
+	read -r p f s <"$results" || true
+	if ((rc && !f)); then
+		fail "check-${part%-tests} ended early (exit status $rc)"
+	fi
+	PASSED=$((PASSED + p)) FAILED=$((FAILED + f)) SKIPPED=$((SKIPPED + s))
+	((rc == 0)) || failed+=("check-${part%-tests}")
+	printf '   (%d s)\n' "$((SECONDS - start))"
+done
+printf '\n'
+if ((${#failed[@]})); then
+	echo "Something failed. Run one part alone: make ${failed[*]}. Logs: $LOGS"
+fi
+summary

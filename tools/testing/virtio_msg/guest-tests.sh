@@ -1,0 +1,139 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# guest-tests.sh [TEST...]: runs the selftests (every executable script in
+# tools/testing/selftests/virtio_msg/) inside a guest with Debian's own 6.12.
+#
+# Tests speak TAP. They share one boot; a test with a line "# guest: OPTIONS"
+# is run in one with these options of guest.sh. A test that takes the guest
+# down fails, and a fresh guest goes on with the tests after it. A warning of
+# the kernel during a test is a failure too.
+
+. "$(dirname "$0")/lib.sh"
+
+TEST_SECONDS=180
+dir=$ROOT/tools/testing/selftests/virtio_msg
+
+need_packages e2fsprogs fio
+cd "$dir" || die "there is no folder $dir"
+(($#)) || set -- *.sh
+declare -A groups=()
+order=()
+for t; do
+	[[ -x $t ]] || continue
+	options=$(sed -n 's/^# guest: //p' "$t")
+	[[ ${groups[x$options]:-} ]] || order+=("$options")
+	groups[x$options]+="$t "
+done
+
+ko=$("$HERE/modules.sh" stock)
+build_tools tools
+common=(--add "$dir:/selftests" --bin mkfs.ext4 --bin fsck.ext4 --bin fio
+	--mod virtio_blk --mod virtio-rng)
+for m in "$ko"/*.ko; do
+	common+=(--ko "$m")
+done
+for p in "$BUILD"/tools/virtio-msg-*; do
+	[[ ! -x $p ]] || common+=(--bin "$p")
+done
+
+cat >"$BUILD/guest-runner" <<'END'
+cd /selftests
+limit=$1; shift
+for t; do
+	echo "@begin $t"
+	echo "selftest $t" >/dev/kmsg
+	timeout "$limit" "./$t"
+	rc=$?
+	dmesg | sed "1,/\] selftest $t\$/d" | grep -A 20 -E 'WARNING: |BUG: |BUG! |Oops|INFO: task|stall' |
+		head -n 40 | sed 's/^/@kernel /'
+	echo "@end $rc"
+done
+END
+
+# Of one script: what it planned and reported so far, whether anything failed,
+# and the lines since the last result: they explain a failure.
+test='' planned='' seen=0 bad='' kernel='' said=()
+
+failed() {
+	fail "${test%.sh}: $1"
+	bad=1
+	((!${#said[@]})) || printf '     | %s\n' "${said[@]: -40}"
+	said=()
+}
+
+# A script has ended with exit status $1: is all there that it promised?
+finish() {
+	if [[ $kernel ]]; then
+		failed "the kernel complained"
+	elif ((seen < ${planned:-0})); then
+		failed "$((planned - seen)) of $planned tests did not report (exit status $1)"
+	elif (($1 == 4 && !seen)); then
+		skip "${test%.sh}"
+	elif [[ ! $planned ]]; then
+		failed "printed no plan (exit status $1)"
+	elif (($1 != 0 && $1 != 4)) && [[ ! $bad ]]; then
+		failed "exit status $1, though no test failed"
+	fi
+	test=''
+}
+
+take_line() {
+	if [[ $1 =~ ^@begin\ (.*) ]]; then
+		test=${BASH_REMATCH[1]} planned='' seen=0 bad='' kernel='' said=()
+	elif [[ $1 =~ ^@end\ (.*) ]]; then
+		finish "${BASH_REMATCH[1]}"
+	elif [[ $1 =~ ^@kernel\ (.*) ]]; then
+		kernel=1
+		said+=("${BASH_REMATCH[1]}")
+	elif [[ $1 =~ ^1\.\.0.*SKIP\ *(.*) ]]; then
+		planned=0
+		skip "${test%.sh}: ${BASH_REMATCH[1]}"
+	elif [[ $1 =~ ^1\.\.([0-9]+) ]]; then
+		planned=${BASH_REMATCH[1]}
+	elif [[ $1 =~ ^(not )?ok\ [0-9]+(\ -)?\ *(.*) ]]; then
+		seen=$((seen + 1))
+		if [[ ${BASH_REMATCH[1]} ]]; then
+			failed "${BASH_REMATCH[3]}"
+		elif [[ $1 == *"# SKIP"* ]]; then
+			skip "${test%.sh}: ${BASH_REMATCH[3]}"
+		else
+			pass "${test%.sh}: ${BASH_REMATCH[3]}"
+		fi
+		said=()
+	else
+		said+=("$1")
+	fi
+}
+
+boot=0
+for options in "${order[@]}"; do
+	read -ra list <<<"${groups[x$options]}"
+	read -ra words <<<"$options"
+	while ((${#list[@]})); do
+		boot=$((boot + 1))
+		say "-- guest $boot${options:+ ($options)}: ${list[*]}"
+		last=''
+		while IFS= read -r line; do
+			[[ $line != @begin* ]] || last=${line#* }
+			take_line "${line%$'\r'}"
+		done < <("$HERE/guest.sh" --name "tests-$boot" --mem 1G \
+			--timeout $((60 + TEST_SECONDS * ${#list[@]})) \
+			"${common[@]}" "${words[@]}" --add "$BUILD/guest-runner:/runner" \
+			"sh /runner $TEST_SECONDS ${list[*]}" 2>"$LOGS/tests-$boot.err")
+		if [[ ! $test && $last == "${list[-1]}" ]]; then
+			break
+		fi
+		# The guest died, in a test or before there was one.
+		test=${test:-${last:-start of the guest}}
+		failed "the guest died"
+		cat "$LOGS/tests-$boot.err" >&2
+		[[ $last ]] || break
+		while [[ ${list[0]} != "$last" ]]; do
+			list=("${list[@]:1}")
+		done
+		list=("${list[@]:1}")
+		test=''
+	done
+done
+summary
