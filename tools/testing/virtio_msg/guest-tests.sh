@@ -16,11 +16,15 @@ dir=$ROOT/tools/testing/selftests/virtio_msg
 
 need_packages e2fsprogs fio
 cd "$dir" || die "there is no folder $dir"
-(($#)) || set -- *.sh
+named=$#
+((named)) || set -- *.sh
 declare -A groups=()
 order=()
 for t; do
-	[[ -x $t ]] || continue
+	if [[ ! -x $t ]]; then
+		((!named)) || die "there is no selftest $t in $dir"
+		continue
+	fi
 	options=$(sed -n 's/^# guest: //p' "$t")
 	[[ ${groups[x$options]:-} ]] || order+=("$options")
 	groups[x$options]+="$t "
@@ -58,7 +62,7 @@ test='' planned='' seen=0 bad='' kernel='' said=()
 failed() {
 	fail "${test%.sh}: $1"
 	bad=1
-	((!${#said[@]})) || printf '     | %s\n' "${said[@]: -40}"
+	((!${#said[@]})) || printf '%s\n' "${said[@]}" | tail -n 40 | sed 's/^/     | /'
 	said=()
 }
 
@@ -66,6 +70,8 @@ failed() {
 finish() {
 	if [[ $kernel ]]; then
 		failed "the kernel complained"
+	elif (($1 == 124 || $1 == 143)); then
+		failed "did not end within $TEST_SECONDS s"
 	elif ((seen < ${planned:-0})); then
 		failed "$((planned - seen)) of $planned tests did not report (exit status $1)"
 	elif (($1 == 4 && !seen)); then
