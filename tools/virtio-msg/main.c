@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause
+/*
+ * virtio-msg-device: virtio devices in a program.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "opts.h"
+
+#define MAIN_VERSION	"0.1"
+#define MAIN_MAX_SPECS	1024
+/* How long drivers get to let go of their devices at the end. */
+#define MAIN_LEAVE_MS	3000
+/* How long at least: one of them may just be about to begin. */
+#define MAIN_LINGER_MS	100
+#define MAIN_POLL_MS	10
+
+enum {
+	OPT_BLK = 1,
+	OPT_RNG,
+	OPT_LINK,
+	OPT_POOL_SIZE,
+	OPT_KERNEL_POOL,
+	OPT_MAX_MSG_SIZE,
+	OPT_STRICT,
+	OPT_MESSAGES,
+	OPT_TIMEOUT_MS,
+	OPT_FEATURES,
+	OPT_LEGACY_ENABLE,
+	OPT_CONTROL,
+	OPT_STATS,
+	OPT_HELP,
+	OPT_VERSION,
+};
+
+static const struct option main_options[] = {
+	{ "blk", required_argument, NULL, OPT_BLK },
+	{ "rng", optional_argument, NULL, OPT_RNG },
+	{ "link", required_argument, NULL, OPT_LINK },
+	{ "pool-size", required_argument, NULL, OPT_POOL_SIZE },
+	{ "kernel-pool", no_argument, NULL, OPT_KERNEL_POOL },
+	{ "max-msg-size", required_argument, NULL, OPT_MAX_MSG_SIZE },
+	{ "strict-generation", no_argument, NULL, OPT_STRICT },
+	{ "messages", no_argument, NULL, OPT_MESSAGES },
+	{ "timeout-ms", required_argument, NULL, OPT_TIMEOUT_MS },
+	{ "features", required_argument, NULL, OPT_FEATURES },
+	{ "legacy-enable", no_argument, NULL, OPT_LEGACY_ENABLE },
+	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "stats", no_argument, NULL, OPT_STATS },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ 0 }
+};
+
+static const char main_help[] =
+"Usage: virtio-msg-device [OPTION]...\n"
+"Be one or more virtio devices for this machine's kernel.\n"
+"\n"
+"Devices, each as often as you like:\n"
+"  --blk file=PATH[,KEY[=VALUE]]...   block device on a file or block device\n"
+"      size=BYTES       make the file, or let it grow, to this size\n"
+"      ro               read-only\n"
+"      queues=N         number of queues (1)\n"
+"      queue-size=N     descriptors of each queue (128)\n"
+"      serial=TEXT      serial number, up to 20 bytes\n"
+"      num=N            device number (the lowest one that is free)\n"
+"      uuid=UUID        UUID of the device (none)\n"
+"  --rng [KEY=VALUE[,KEY=VALUE]...]   entropy source\n"
+"      source=PATH      where entropy comes from (/dev/urandom)\n"
+"      seed=N           a fixed sequence instead, for tests\n"
+"      queue-size=N num=N uuid=UUID\n"
+"\n"
+"The bus:\n"
+"  --link loopback[:PATH]   how to reach the driver side (/dev/virtio-msg-lb)\n"
+"  --pool-size BYTES        memory shared with the driver side (32M)\n"
+"  --kernel-pool            let the kernel make that memory\n"
+"  --max-msg-size BYTES     largest message (264)\n"
+"  --strict-generation      refuse configuration writes that come too late\n"
+"  --messages               notify by messages instead of eventfds\n"
+"  --timeout-ms MS          how long the kernel waits for an answer\n"
+"  --features LIST          ring features to offer, from left to right:\n"
+"                           [no-]indirect, event-idx, packed, in-order,\n"
+"                           ring-reset, notification-data, all\n"
+"                           (indirect,event-idx,packed,ring-reset)\n"
+"  --legacy-enable          serve drivers without the queue enable bit\n"
+"\n"
+"  --control PATH           take commands from a FIFO, one a line: add, remove,\n"
+"                           resize, needs-reset, stats, quit\n"
+"  --stats                  print counters at the end\n"
+"  --help, --version\n"
+"\n"
+"BYTES may end in K, M or G. When all is set up, a line 'ready: BUS, devices\n"
+"NUM...' is printed. SIGTERM and SIGINT end it. See virtio-msg-device(1).\n";
+
+struct main_state {
+	struct vmsg_loopback_params lb;
+	struct vmsg_bus_params bus_params;
+	const char *control_path;
+	bool stats;
+	struct {
+		const char *model;
+		char *text;
+	} specs[MAIN_MAX_SPECS];
+	unsigned int num_specs;
+
+	struct vmsg_loop *loop;
+	struct vmsg_bus *bus;
+	struct control *control;
+	struct vmsg_watch signals;
+	bool bus_dead;
+};
+
+static void main_signal(void *arg, uint32_t events)
+{
+	struct main_state *state = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(state->signals.fd, &info, sizeof(info)) == sizeof(info))
+		vmsg_loop_stop(state->loop, 0);
+}
+
+static void main_dead(void *arg, int error)
+{
+	struct main_state *state = arg;
+
+	vmsg_log("the bus has ended: %s; see the kernel log and start again",
+		 strerror(-error));
+	state->bus_dead = true;
+	vmsg_loop_stop(state->loop, error);
+}
+
+static int main_add_spec(struct main_state *state, const char *model,
+			 char *text)
+{
+	if (state->num_specs == MAIN_MAX_SPECS) {
+		vmsg_log("more than %d devices; add the others by --control",
+			 MAIN_MAX_SPECS);
+		return -E2BIG;
+	}
+	state->specs[state->num_specs].model = model;
+	state->specs[state->num_specs++].text = text;
+	return 0;
+}
+
+static int main_number(const char *option, const char *text, uint64_t max,
+		       uint64_t *value)
+{
+	int ret = opts_number(text, max, value);
+
+	if (ret)
+		vmsg_log("--%s cannot be '%s': %s", option, text,
+			 strerror(-ret));
+	return ret;
+}
+
+static int main_link(struct main_state *state, const char *text)
+{
+	const char *path = strchr(text, ':');
+	size_t len = path ? (size_t)(path - text) : strlen(text);
+
+	if (len != strlen("loopback") || strncmp(text, "loopback", len)) {
+		vmsg_log("no link is called '%s'; there is loopback[:PATH]",
+			 text);
+		return -EINVAL;
+	}
+	if (path)
+		state->lb.path = path + 1;
+	return 0;
+}
+
+/* Returns 1 when there is nothing more to do. */
+static int main_option(struct main_state *state, int opt, int argc,
+		       char **argv)
+{
+	static char none[1];
+	uint64_t number;
+	int ret = 0;
+
+	switch (opt) {
+	case OPT_BLK:
+		return main_add_spec(state, "blk", optarg);
+	case OPT_RNG:
+		/* "--rng SPEC" as well as "--rng=SPEC" and "--rng" alone */
+		if (!optarg && optind < argc && argv[optind][0] != '-')
+			optarg = argv[optind++];
+		return main_add_spec(state, "rng", optarg ? optarg : none);
+	case OPT_LINK:
+		return main_link(state, optarg);
+	case OPT_POOL_SIZE:
+		return main_number("pool-size", optarg, UINT64_MAX,
+				   &state->lb.pool_size);
+	case OPT_KERNEL_POOL:
+		state->lb.kernel_pool = true;
+		break;
+	case OPT_MAX_MSG_SIZE:
+		ret = main_number("max-msg-size", optarg, UINT32_MAX, &number);
+		if (!ret)
+			state->lb.max_msg_size = number;
+		break;
+	case OPT_STRICT:
+		/* VIRTIO_MSG_F_STRICT_CONFIG_GENERATION is bit 0. */
+		state->lb.features |= VMSG_BIT(0);
+		break;
+	case OPT_MESSAGES:
+		state->bus_params.messages = true;
+		break;
+	case OPT_TIMEOUT_MS:
+		ret = main_number("timeout-ms", optarg, UINT32_MAX, &number);
+		if (!ret)
+			state->lb.timeout_ms = number;
+		break;
+	case OPT_FEATURES:
+		return opts_features(optarg, &state->bus_params.features);
+	case OPT_LEGACY_ENABLE:
+		state->bus_params.legacy_enable = true;
+		break;
+	case OPT_CONTROL:
+		state->control_path = optarg;
+		break;
+	case OPT_STATS:
+		state->stats = true;
+		break;
+	case OPT_HELP:
+		fputs(main_help, stdout);
+		return 1;
+	case OPT_VERSION:
+		puts("virtio-msg-device " MAIN_VERSION
+		     ", virtio-msg transport revision 1");
+		return 1;
+	default:
+		return -EINVAL;
+	}
+	return ret;
+}
+
+static int main_parse(struct main_state *state, int argc, char **argv)
+{
+	int opt, ret;
+
+	while ((opt = getopt_long(argc, argv, "", main_options, NULL)) != -1) {
+		ret = main_option(state, opt, argc, argv);
+		if (ret)
+			return ret;
+	}
+	if (optind < argc) {
+		vmsg_log("'%s' is not an option; try --help", argv[optind]);
+		return -EINVAL;
+	}
+	if (!state->num_specs && !state->control_path) {
+		vmsg_log("there is no device; say --blk or --rng, or --control to add some later");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/*
+ * The kernel may wait for us while it reclaims memory: be in memory, and do not
+ * start such a reclaim ourselves.
+ */
+static void main_protect(void)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		vmsg_log("note: memory cannot be locked: %s; under memory pressure this may stall (see RLIMIT_MEMLOCK)",
+			 strerror(errno));
+#ifdef PR_SET_IO_FLUSHER
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
+		vmsg_log("note: not marked as I/O flusher: %s; under memory pressure this may stall (needs CAP_SYS_RESOURCE)",
+			 strerror(errno));
+#endif
+}
+
+static int main_watch_signals(struct main_state *state)
+{
+	sigset_t set;
+
+	/* A write to a pipe that nobody reads is an error, not the end. */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	state->signals.fn = main_signal;
+	state->signals.arg = state;
+	state->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (state->signals.fd < 0)
+		return -errno;
+	return vmsg_loop_watch(state->loop, &state->signals, EPOLLIN);
+}
+
+static int main_open(struct main_state *state)
+{
+	struct vmsg_link *link;
+	int ret;
+
+	state->loop = vmsg_loop_new();
+	if (!state->loop)
+		return -errno;
+	ret = main_watch_signals(state);
+	if (ret)
+		return ret;
+	link = vmsg_loopback_open(&state->lb);
+	if (!link)
+		return -errno;
+	state->bus_params.dead = main_dead;
+	state->bus_params.arg = state;
+	state->bus = vmsg_bus_new(state->loop, link, &state->bus_params);
+	if (!state->bus) {
+		ret = -errno;
+		vmsg_log("cannot make a bus: %s", strerror(-ret));
+		link->ops->close(link);
+		return ret;
+	}
+	return 0;
+}
+
+static int main_start(struct main_state *state)
+{
+	struct vmsg_device *dev;
+	unsigned int i;
+	uint32_t from;
+	int ret;
+
+	for (i = 0; i < state->num_specs; i++) {
+		ret = opts_add(state->bus, state->specs[i].model,
+			       state->specs[i].text, &dev);
+		if (ret)
+			return ret;
+	}
+	state->control = control_open(state->bus, state->control_path);
+	if (!state->control)
+		return -EINVAL;
+	printf("ready: %s, devices", vmsg_bus_link(state->bus)->name);
+	for (from = 0; (dev = vmsg_bus_next(state->bus, from));
+	     from = vmsg_device_num(dev) + 1)
+		printf(" %u", vmsg_device_num(dev));
+	putchar('\n');
+	fflush(stdout);
+	return 0;
+}
+
+static int main_ms_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - start->tv_sec) * 1000 +
+	       (now.tv_nsec - start->tv_nsec) / 1000000;
+}
+
+/* Let the drivers go, for a bounded time. */
+static void main_leave(struct main_state *state)
+{
+	struct timespec start;
+	int ms = 0;
+
+	if (state->stats)
+		vmsg_bus_print_stats(state->bus, stdout);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	control_leave_all(state->bus);
+	while (!state->bus_dead && ms < MAIN_LEAVE_MS) {
+		if (ms >= MAIN_LINGER_MS && !control_reap(state->bus, false))
+			return;
+		if (vmsg_loop_once(state->loop, MAIN_POLL_MS) < 0)
+			break;
+		ms = main_ms_since(&start);
+	}
+	if (!state->bus_dead)
+		vmsg_log("note: drivers still hold devices after %d ms; they lose them now",
+			 MAIN_LEAVE_MS);
+	control_reap(state->bus, true);
+}
+
+int main(int argc, char **argv)
+{
+	static struct main_state state = {
+		.bus_params.features = VMSG_RING_FEATURES_DEFAULT,
+		.signals.fd = -1,
+	};
+	int ret;
+
+	vmsg_log_name = "virtio-msg-device";
+	ret = main_parse(&state, argc, argv);
+	if (ret)
+		return ret < 0 ? 2 : 0;
+	main_protect();
+	ret = main_open(&state);
+	if (!ret)
+		ret = main_start(&state);
+	if (!ret) {
+		ret = vmsg_loop_run(state.loop);
+		main_leave(&state);
+	}
+	control_close(state.control);
+	vmsg_bus_free(state.bus);
+	if (state.signals.fd >= 0)
+		close(state.signals.fd);
+	vmsg_loop_free(state.loop);
+	return ret ? 1 : 0;
+}
