@@ -465,7 +465,7 @@ static const char * const vmsg_bus_drop_names[] = {
  */
 void vmsg_bus_print_stats(struct vmsg_bus *bus, FILE *file)
 {
-	const size_t num = sizeof(vmsg_bus_names) / sizeof(vmsg_bus_names[0]);
+	const size_t num = ARRAY_SIZE(vmsg_bus_names);
 	unsigned long long rx, tx;
 	struct vmsg_device *dev;
 	struct vmsg_vq *vq;
@@ -494,8 +494,9 @@ void vmsg_bus_print_stats(struct vmsg_bus *bus, FILE *file)
 			vq = &dev->vqs[j];
 			if (!vq->num_kicks && !vq->num_bufs)
 				continue;
-			fprintf(file, "device %u queue %u: buffers %llu kicks %llu used notifications %llu\n",
-				dev->num, j, (unsigned long long)vq->num_bufs,
+			fprintf(file, "device %u queue %u: buffers %llu ",
+				dev->num, j, (unsigned long long)vq->num_bufs);
+			fprintf(file, "kicks %llu used notifications %llu\n",
 				(unsigned long long)vq->num_kicks,
 				(unsigned long long)vq->num_used);
 		}

@@ -25,6 +25,7 @@
 #include "opts.h"
 
 #define CONTROL_LINE	1024
+#define COMMANDS	"add, remove, resize, needs-reset, stats and quit"
 /* How often to look whether a driver has let go, and how often at most. */
 #define CONTROL_REAP_MS	20
 #define CONTROL_REAPS	150
@@ -40,8 +41,7 @@ struct control {
 	bool skip;
 };
 
-static void control_answer(const char *fmt, ...)
-	__attribute__((format(printf, 1, 2)));
+static void control_answer(const char *fmt, ...) VMSG_PRINTF(1, 2);
 
 static void control_answer(const char *fmt, ...)
 {
@@ -232,7 +232,7 @@ static void control_command(struct control *control, char *line)
 		control_answer("ok quit");
 		vmsg_loop_stop(vmsg_bus_loop(control->bus), 0);
 	} else {
-		control_answer("error no command '%s'; there are add, remove, resize, needs-reset, stats and quit",
+		control_answer("error no command '%s'; there are " COMMANDS,
 			       word);
 	}
 }
@@ -314,8 +314,8 @@ struct control *control_open(struct vmsg_bus *bus, const char *path)
 		ret = vmsg_loop_watch(loop, &control->fifo, EPOLLIN);
 	if (!ret)
 		return control;
-	vmsg_log("cannot listen to %s: %s; name a FIFO, or a path where one can be made",
-		 path ? path : "a timer", strerror(-ret));
+	vmsg_warn("cannot listen to %s: %s; name a FIFO, or a path where one can be made",
+		  path ? path : "a timer", strerror(-ret));
 	control_close(control);
 	return NULL;
 }

@@ -23,10 +23,10 @@
 #define VMSG_BLK_QUEUE_SIZE	128u
 #define VMSG_BLK_MAX_QUEUES	256u
 #define VMSG_BLK_MAX_SEGMENTS	126u
-#define VMSG_BLK_MAX_SEGMENT	(1u << 20)
+#define VMSG_BLK_MAX_SEGMENT	(1024u * 1024)
 /* Limits of discard and write-zeroes: ranges, and sectors of each. */
 #define VMSG_BLK_MAX_RANGES	16u
-#define VMSG_BLK_MAX_SECTORS	(1u << 21)
+#define VMSG_BLK_MAX_SECTORS	(2048u * 1024)
 #define VMSG_BLK_ZEROS		65536u
 
 struct vmsg_blk {
@@ -61,9 +61,9 @@ static uint8_t vmsg_blk_error(struct vmsg_blk *blk, const char *what,
 			      uint64_t sector, int error)
 {
 	if (!blk->said)
-		vmsg_log("device %u (%s): %s at sector %llu failed: %s; the driver gets an I/O error. Check the backing file. Not said again before the next reset",
-			 vmsg_device_num(blk->dev), vmsg_device_name(blk->dev),
-			 what, (unsigned long long)sector, strerror(error));
+		vmsg_warn("device %u (%s): %s at sector %llu failed: %s; the driver gets an I/O error. Check the backing file. Not said again before the next reset",
+			  vmsg_device_num(blk->dev), vmsg_device_name(blk->dev),
+			  what, (unsigned long long)sector, strerror(error));
 	blk->said = true;
 	return VIRTIO_BLK_S_IOERR;
 }
@@ -446,9 +446,9 @@ struct vmsg_device *vmsg_blk_add(struct vmsg_bus *bus, uint32_t num,
 	uint32_t i;
 
 	if (!vmsg_blk_good_sizes(params)) {
-		vmsg_log("blk %s: %u queues of %u descriptors are not possible; choose up to %u queues, and a power of two from 4 to 32768",
-			 params->path, params->queues, params->queue_size,
-			 VMSG_BLK_MAX_QUEUES);
+		vmsg_warn("blk %s: %u queues of %u descriptors are not possible; choose up to %u queues, and a power of two from 4 to 32768",
+			  params->path, params->queues, params->queue_size,
+			  VMSG_BLK_MAX_QUEUES);
 		errno = EINVAL;
 		return NULL;
 	}
@@ -458,8 +458,8 @@ struct vmsg_device *vmsg_blk_add(struct vmsg_bus *bus, uint32_t num,
 	blk->read_only = params->read_only;
 	ret = vmsg_blk_open(blk, params);
 	if (ret) {
-		vmsg_log("blk %s: cannot be used: %s; name a file or block device that is not empty, or give size= to have a file made",
-			 params->path, strerror(-ret));
+		vmsg_warn("blk %s: cannot be used: %s; name a file or block device that is not empty, or give size= to have a file made",
+			  params->path, strerror(-ret));
 		goto err;
 	}
 	for (i = 0; i < desc.num_queues; i++)
@@ -483,9 +483,9 @@ struct vmsg_device *vmsg_blk_add(struct vmsg_bus *bus, uint32_t num,
 	if (blk->dev)
 		return blk->dev;
 	ret = -errno;
-	vmsg_log("blk %s: cannot be device %lld: %s; choose another number",
-		 params->path, num == VMSG_ANY_NUM ? -1LL : (long long)num,
-		 strerror(-ret));
+	vmsg_warn("blk %s: cannot be device %lld: %s; choose another number",
+		  params->path, num == VMSG_ANY_NUM ? -1LL : (long long)num,
+		  strerror(-ret));
 
 err:
 	if (blk->fd >= 0)

@@ -88,9 +88,9 @@ static void vmsg_rng_queue(struct vmsg_device *dev, struct vmsg_vq *vq)
 		}
 		len = vmsg_rng_read(rng, elem->in, elem->in_num);
 		if (!len)
-			vmsg_log("device %u (%s): the source gives no entropy: %s; choose another one",
-				 vmsg_device_num(dev), vmsg_device_name(dev),
-				 strerror(errno));
+			vmsg_warn("device %u (%s): the source gives no entropy: %s; choose another one",
+				  vmsg_device_num(dev), vmsg_device_name(dev),
+				  strerror(errno));
 		vmsg_vq_push(vq, elem, len);
 	}
 }
@@ -154,8 +154,8 @@ struct vmsg_device *vmsg_rng_add(struct vmsg_bus *bus, uint32_t num,
 		rng->fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		if (rng->fd < 0) {
 			error = errno;
-			vmsg_log("rng: cannot open %s: %s; name another source",
-				 source, strerror(error));
+			vmsg_warn("rng: cannot open %s: %s; name another source",
+				  source, strerror(error));
 			goto err;
 		}
 	}
@@ -163,8 +163,8 @@ struct vmsg_device *vmsg_rng_add(struct vmsg_bus *bus, uint32_t num,
 	if (dev)
 		return dev;
 	error = errno;
-	vmsg_log("rng: cannot be device %lld: %s; choose another number",
-		 num == VMSG_ANY_NUM ? -1LL : (long long)num, strerror(error));
+	vmsg_warn("rng: cannot be device %lld: %s; choose another number",
+		  num == VMSG_ANY_NUM ? -1LL : (long long)num, strerror(error));
 	if (rng->fd >= 0)
 		close(rng->fd);
 err:

@@ -84,7 +84,7 @@ int main(void)
 		return EXIT_FAILURE;
 	bus = vmsg_bus_new(loop, link, &bus_params);
 	if (!bus || !vmsg_device_add(bus, 0, &desc)) {
-		vmsg_log("cannot make a device: %s", strerror(errno));
+		vmsg_warn("cannot make a device: %s", strerror(errno));
 		return EXIT_FAILURE;
 	}
 	printf("ready: %s, devices 0\n", link->name);

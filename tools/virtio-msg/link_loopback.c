@@ -168,20 +168,20 @@ static int vmsg_loopback_setup(struct vmsg_loopback *lb,
 	if (!params->kernel_pool) {
 		ret = vmsg_loopback_make_pool(lb, setup.pool_size);
 		if (ret) {
-			vmsg_log("cannot make a pool of %llu bytes: %s; use a smaller one",
-				 (unsigned long long)setup.pool_size,
-				 strerror(-ret));
+			vmsg_warn("cannot make a pool of %llu bytes: %s; use a smaller one",
+				  (unsigned long long)setup.pool_size,
+				  strerror(-ret));
 			return ret;
 		}
 		setup.pool_fd = lb->pool_fd;
 	}
 	if (ioctl(lb->link.fd, VIRTIO_MSG_LB_SETUP, &setup)) {
 		ret = -errno;
-		vmsg_log("the kernel refuses a bus with messages of %u bytes, a pool of %llu bytes, transport features %#llx and a timeout of %u ms: %s; %s",
-			 setup.max_msg_size,
-			 (unsigned long long)setup.pool_size,
-			 (unsigned long long)setup.features, setup.timeout_ms,
-			 strerror(-ret), vmsg_loopback_hint(-ret));
+		vmsg_warn("the kernel refuses a bus with messages of %u bytes, a pool of %llu bytes, transport features %#llx and a timeout of %u ms: %s; %s",
+			  setup.max_msg_size,
+			  (unsigned long long)setup.pool_size,
+			  (unsigned long long)setup.features, setup.timeout_ms,
+			  strerror(-ret), vmsg_loopback_hint(-ret));
 		return ret;
 	}
 	if (params->kernel_pool)
@@ -193,8 +193,8 @@ static int vmsg_loopback_setup(struct vmsg_loopback *lb,
 	if (lb->pool == MAP_FAILED) {
 		ret = -errno;
 		lb->pool = NULL;
-		vmsg_log("cannot map the pool of %llu bytes: %s; use a smaller one",
-			 (unsigned long long)lb->pool_size, strerror(-ret));
+		vmsg_warn("cannot map the pool of %llu bytes: %s; use a smaller one",
+			  (unsigned long long)lb->pool_size, strerror(-ret));
 		return ret;
 	}
 	lb->link.max_msg_size = setup.max_msg_size;
@@ -209,7 +209,7 @@ static int vmsg_loopback_setup(struct vmsg_loopback *lb,
  * vmsg_loopback_open() - make a bus on this machine's own kernel
  * @params: what it is to be like
  *
- * What goes wrong is said with vmsg_log().
+ * What goes wrong is said with vmsg_warn().
  *
  * Return: the link, or NULL with errno set.
  */
@@ -226,8 +226,8 @@ struct vmsg_link *vmsg_loopback_open(const struct vmsg_loopback_params *params)
 	lb->link.fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (lb->link.fd < 0) {
 		ret = -errno;
-		vmsg_log("cannot open %s: %s; %s", path, strerror(-ret),
-			 vmsg_loopback_hint(-ret));
+		vmsg_warn("cannot open %s: %s; %s", path, strerror(-ret),
+			  vmsg_loopback_hint(-ret));
 	} else {
 		ret = vmsg_loopback_setup(lb, params);
 	}

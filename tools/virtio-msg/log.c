@@ -17,11 +17,11 @@
 const char *vmsg_log_name = "libvmsg";
 
 /**
- * vmsg_log() - say something to the user
+ * vmsg_warn() - say something to the user
  * @fmt: as for printf(), without a line feed: what happened, to which device,
  *	what to do next
  */
-void vmsg_log(const char *fmt, ...)
+void vmsg_warn(const char *fmt, ...)
 {
 	static unsigned long lines, lost;
 	static time_t since;

@@ -134,8 +134,8 @@ static void main_dead(void *arg, int error)
 {
 	struct main_state *state = arg;
 
-	vmsg_log("the bus has ended: %s; see the kernel log and start again",
-		 strerror(-error));
+	vmsg_warn("the bus has ended: %s; see the kernel log and start again",
+		  strerror(-error));
 	state->bus_dead = true;
 	vmsg_loop_stop(state->loop, error);
 }
@@ -144,8 +144,8 @@ static int main_add_spec(struct main_state *state, const char *model,
 			 char *text)
 {
 	if (state->num_specs == MAIN_MAX_SPECS) {
-		vmsg_log("more than %d devices; add the others by --control",
-			 MAIN_MAX_SPECS);
+		vmsg_warn("more than %d devices; add the others by --control",
+			  MAIN_MAX_SPECS);
 		return -E2BIG;
 	}
 	state->specs[state->num_specs].model = model;
@@ -159,8 +159,8 @@ static int main_number(const char *option, const char *text, uint64_t max,
 	int ret = opts_number(text, max, value);
 
 	if (ret)
-		vmsg_log("--%s cannot be '%s': %s", option, text,
-			 strerror(-ret));
+		vmsg_warn("--%s cannot be '%s': %s", option, text,
+			  strerror(-ret));
 	return ret;
 }
 
@@ -170,8 +170,8 @@ static int main_link(struct main_state *state, const char *text)
 	size_t len = path ? (size_t)(path - text) : strlen(text);
 
 	if (len != strlen("loopback") || strncmp(text, "loopback", len)) {
-		vmsg_log("no link is called '%s'; there is loopback[:PATH]",
-			 text);
+		vmsg_warn("no link is called '%s'; there is loopback[:PATH]",
+			  text);
 		return -EINVAL;
 	}
 	if (path)
@@ -254,11 +254,11 @@ static int main_parse(struct main_state *state, int argc, char **argv)
 			return ret;
 	}
 	if (optind < argc) {
-		vmsg_log("'%s' is not an option; try --help", argv[optind]);
+		vmsg_warn("'%s' is not an option; try --help", argv[optind]);
 		return -EINVAL;
 	}
 	if (!state->num_specs && !state->control_path) {
-		vmsg_log("there is no device; say --blk or --rng, or --control to add some later");
+		vmsg_warn("there is no device; say --blk or --rng, or --control to add some later");
 		return -EINVAL;
 	}
 	return 0;
@@ -271,12 +271,12 @@ static int main_parse(struct main_state *state, int argc, char **argv)
 static void main_protect(void)
 {
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
-		vmsg_log("note: memory cannot be locked: %s; under memory pressure this may stall (see RLIMIT_MEMLOCK)",
-			 strerror(errno));
+		vmsg_warn("note: memory cannot be locked: %s; under memory pressure this may stall (see RLIMIT_MEMLOCK)",
+			  strerror(errno));
 #ifdef PR_SET_IO_FLUSHER
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
-		vmsg_log("note: not marked as I/O flusher: %s; under memory pressure this may stall (needs CAP_SYS_RESOURCE)",
-			 strerror(errno));
+		vmsg_warn("note: not marked as I/O flusher: %s; under memory pressure this may stall (needs CAP_SYS_RESOURCE)",
+			  strerror(errno));
 #endif
 }
 
@@ -318,7 +318,7 @@ static int main_open(struct main_state *state)
 	state->bus = vmsg_bus_new(state->loop, link, &state->bus_params);
 	if (!state->bus) {
 		ret = -errno;
-		vmsg_log("cannot make a bus: %s", strerror(-ret));
+		vmsg_warn("cannot make a bus: %s", strerror(-ret));
 		link->ops->close(link);
 		return ret;
 	}
@@ -377,8 +377,8 @@ static void main_leave(struct main_state *state)
 		ms = main_ms_since(&start);
 	}
 	if (!state->bus_dead)
-		vmsg_log("note: drivers still hold devices after %d ms; they lose them now",
-			 MAIN_LEAVE_MS);
+		vmsg_warn("note: drivers still hold devices after %d ms; they lose them now",
+			  MAIN_LEAVE_MS);
 	control_reap(state->bus, true);
 }
 

@@ -20,7 +20,9 @@
  */
 int opts_number(const char *text, uint64_t max, uint64_t *value)
 {
+	static const char units[] = "KMG";
 	unsigned int shift = 0;
+	const char *unit;
 	char *end;
 
 	if (!isdigit((unsigned char)*text))
@@ -29,15 +31,9 @@ int opts_number(const char *text, uint64_t max, uint64_t *value)
 	*value = strtoull(text, &end, 0);
 	if (errno)
 		return -ERANGE;
-	switch (toupper((unsigned char)*end)) {
-	case 'G':
-		shift += 10;
-		/* fall through */
-	case 'M':
-		shift += 10;
-		/* fall through */
-	case 'K':
-		shift += 10;
+	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (unit) {
+		shift = 10 * (unit - units + 1);
 		end++;
 	}
 	if (*end)
@@ -80,8 +76,8 @@ static int opts_feature(const char *name, size_t len, uint64_t *features)
 			bits = VMSG_BIT(opts_feature_names[i].bit);
 	}
 	if (!bits) {
-		vmsg_log("no ring feature is called '%.*s'; there are indirect, event-idx, packed, in-order, ring-reset, notification-data and all, each also with no- before it",
-			 (int)len, name);
+		vmsg_warn("no ring feature is called '%.*s'; there are indirect, event-idx, packed, in-order, ring-reset, notification-data and all, each also with no- before it",
+			  (int)len, name);
 		return -EINVAL;
 	}
 	*features = off ? *features & ~bits : *features | bits;
@@ -222,8 +218,8 @@ int opts_add(struct vmsg_bus *bus, const char *model, char *spec,
 	int ret;
 
 	if (!blk && strcmp(model, "rng")) {
-		vmsg_log("no device model is called '%s'; there are blk and rng",
-			 model);
+		vmsg_warn("no device model is called '%s'; there are blk and rng",
+			  model);
 		return -EINVAL;
 	}
 	for (key = strtok_r(spec, ",", &state); key;
@@ -236,16 +232,16 @@ int opts_add(struct vmsg_bus *bus, const char *model, char *spec,
 		ret = blk ? opts_set_blk(&opts, key, value) :
 			    opts_set_rng(&opts, key, value);
 		if (ret == -ENOENT)
-			vmsg_log("%s has no option '%s'; see --help", model,
-				 key);
+			vmsg_warn("%s has no option '%s'; see --help", model,
+				  key);
 		else if (ret)
-			vmsg_log("%s: '%s' is not possible for %s: %s; see virtio-msg-device(1)",
-				 model, value, key, strerror(-ret));
+			vmsg_warn("%s: '%s' is not possible for %s: %s; see virtio-msg-device(1)",
+				  model, value, key, strerror(-ret));
 		if (ret)
 			return ret;
 	}
 	if (blk && !opts.blk.path) {
-		vmsg_log("blk: there is no backing; say file=PATH");
+		vmsg_warn("blk: there is no backing; say file=PATH");
 		return -EINVAL;
 	}
 	memcpy(opts.blk.uuid, opts.uuid, sizeof(opts.uuid));

@@ -29,6 +29,11 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+/* For functions that take a format like printf(). */
+#define VMSG_ATTRIBUTE(x)	__attribute__((x))
+#define VMSG_PRINTF(fmt, args)	\
+	VMSG_ATTRIBUTE(__format__(__printf__, fmt, args))
+
 struct vmsg_bus;
 struct vmsg_device;
 struct vmsg_link;
@@ -329,7 +334,7 @@ void vmsg_vq_push(struct vmsg_vq *vq, struct vmsg_elem *elem, uint32_t len);
 void vmsg_vq_notify(struct vmsg_vq *vq);
 void vmsg_vq_reset_done(struct vmsg_vq *vq);
 void vmsg_vq_broken(struct vmsg_vq *vq, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+	VMSG_PRINTF(2, 3);
 
 /* Pieces of memory ------------------------------------------------------- */
 
@@ -346,6 +351,6 @@ size_t vmsg_iov_cut_back(struct iovec *iov, unsigned int *num, size_t len);
 /* The name that stands before each message; NULL = say nothing at all. */
 extern const char *vmsg_log_name;
 
-void vmsg_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void vmsg_warn(const char *fmt, ...) VMSG_PRINTF(1, 2);
 
 #endif /* _VMSG_H */

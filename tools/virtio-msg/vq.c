@@ -161,8 +161,8 @@ static void vmsg_vq_tie(struct vmsg_vq *vq)
 	if (vq->kick_watched)
 		vmsg_loop_unwatch(dev->bus->loop, &vq->kick);
 	vq->kick_watched = false;
-	vmsg_log("device %u (%s): queue %u has no eventfds: %s; it goes on with messages",
-		 dev->num, dev->name, vq->index, strerror(-ret));
+	vmsg_warn("device %u (%s): queue %u has no eventfds: %s; it goes on with messages",
+		  dev->num, dev->name, vq->index, strerror(-ret));
 }
 
 /**
@@ -475,8 +475,8 @@ void vmsg_vq_broken(struct vmsg_vq *vq, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	vmsg_log("device %u (%s): queue %u: %s; the device is stopped until its driver resets it",
-		 vq->dev->num, vq->dev->name, vq->index, text);
+	vmsg_warn("device %u (%s): queue %u: %s; the device is stopped until its driver resets it",
+		  vq->dev->num, vq->dev->name, vq->index, text);
 	vmsg_device_needs_reset(vq->dev);
 }
 
