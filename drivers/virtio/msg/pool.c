@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio-msg: the memory that the devices of a bus can see.
+ *
+ * A pool is one stretch of memory that this kernel and the peer both reach. A
+ * bus driver makes it and says where it lies; rings are allocated in it and
+ * buffers are copied through it, so the peer never sees anything else. Mapping
+ * runs in any context and never sleeps: addresses come from the kernel's IOVA
+ * allocator with its per-CPU caches, and when there is no room the driver gets
+ * an error and tries again later.
+ *
+ * The pool belongs to the bus driver, the places in it to whoever mapped them.
+ * Each device has a client that says whether its places can be trusted to stay
+ * as they are; see &enum vmsg_pool_state.
+ *
+ * The peer can write to the whole pool at any time. So nothing in it is ever
+ * used to find one's way: where a place belongs to is remembered outside.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/export.h>
+#include <linux/highmem.h>
+#include <linux/iova.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+#include <linux/virtio_config.h>
+
+#include "internal.h"
+
+/*
+ * Bytes of one granule. Small, because most requests carry a header and a
+ * status of a few bytes besides their data.
+ */
+#define VMSG_GRANULE_SHIFT	9
+#define VMSG_GRANULE		BIT(VMSG_GRANULE_SHIFT)
+/* What a buffer that the device never filled in reads as: absent hardware. */
+#define VMSG_POISON		0xff
+/* Granules whose origin is remembered in one chunk. */
+#define VMSG_CHUNK_SHIFT	9
+#define VMSG_CHUNK		BIT(VMSG_CHUNK_SHIFT)
+
+/**
+ * struct virtio_msg_pool - memory shared with a peer
+ * @vaddr: where this kernel sees it
+ * @address: bus address of its first byte
+ * @size: bytes
+ * @iovad: which granules are taken. Granule 0 never is: an address of 0 would
+ *	look like none, and it is what a grave maps to.
+ * @used: bytes that are taken
+ * @origins: physical address behind each granule that is mapped, in chunks that
+ *	are allocated when first needed
+ */
+struct virtio_msg_pool {
+	void *vaddr;
+	u64 address;
+	size_t size;
+	struct iova_domain iovad;
+	atomic_long_t used;
+	phys_addr_t *origins[];
+};
+
+/* A place that must not be used again yet. */
+struct vmsg_suspect {
+	struct list_head node;
+	dma_addr_t address;
+	size_t size;
+};
+
+static unsigned long vmsg_pool_granules(size_t size)
+{
+	return DIV_ROUND_UP(size, VMSG_GRANULE);
+}
+
+/* Number of the granule that an address lies in. */
+static unsigned long vmsg_pool_granule(struct virtio_msg_pool *pool,
+				       dma_addr_t address)
+{
+	return (address - pool->address) >> VMSG_GRANULE_SHIFT;
+}
+
+/**
+ * vmsg_pool_vaddr() - from a bus address to a kernel address
+ * @pool: the pool
+ * @address: bus address
+ * @size: bytes from there on
+ *
+ * Context: Any.
+ * Return: the kernel address, NULL when not all of it lies in the pool.
+ */
+void *vmsg_pool_vaddr(struct virtio_msg_pool *pool, u64 address, size_t size)
+{
+	u64 offset = address - pool->address;
+
+	if (address < pool->address || size > pool->size ||
+	    offset > pool->size - size)
+		return NULL;
+	return pool->vaddr + offset;
+}
+
+static dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, size_t size)
+{
+	unsigned long n = vmsg_pool_granules(size);
+	unsigned long pfn;
+
+	/* The allocator rounds up and would overflow beyond reason. */
+	if (!size || size > pool->size)
+		return DMA_MAPPING_ERROR;
+	pfn = alloc_iova_fast(&pool->iovad, n,
+			      (pool->size >> VMSG_GRANULE_SHIFT) - 1, true);
+	if (!pfn)
+		return DMA_MAPPING_ERROR;
+	atomic_long_add(n << VMSG_GRANULE_SHIFT, &pool->used);
+	return pool->address + ((u64)pfn << VMSG_GRANULE_SHIFT);
+}
+
+static void vmsg_pool_give(struct virtio_msg_pool *pool, dma_addr_t address,
+			   size_t size)
+{
+	unsigned long n = vmsg_pool_granules(size);
+
+	atomic_long_sub(n << VMSG_GRANULE_SHIFT, &pool->used);
+	free_iova_fast(&pool->iovad, vmsg_pool_granule(pool, address), n);
+}
+
+/* Gives a place back, or keeps it while its device may still write there. */
+static void vmsg_pool_release(struct vmsg_pool_client *client,
+			      dma_addr_t address, size_t size)
+{
+	struct vmsg_suspect *suspect;
+
+	if (READ_ONCE(client->state) != VMSG_POOL_SUSPECT) {
+		vmsg_pool_give(client->pool, address, size);
+		return;
+	}
+	suspect = kmalloc(sizeof(*suspect), GFP_ATOMIC);
+	/* Without a note of it the place is lost until the bus ends. */
+	if (!suspect)
+		return;
+	suspect->address = address;
+	suspect->size = size;
+	guard(spinlock_irqsave)(&client->lock);
+	list_add(&suspect->node, &client->suspects);
+}
+
+/**
+ * vmsg_pool_client_init() - a device gets to use a pool
+ * @client: its view of the pool
+ * @pool: the pool, or NULL
+ *
+ * Context: Any.
+ */
+void vmsg_pool_client_init(struct vmsg_pool_client *client,
+			   struct virtio_msg_pool *pool)
+{
+	client->pool = pool;
+	client->state = VMSG_POOL_OK;
+	spin_lock_init(&client->lock);
+	INIT_LIST_HEAD(&client->suspects);
+}
+
+/**
+ * vmsg_pool_client_release() - the device is known not to write any more
+ * @client: its view of the pool
+ *
+ * Gives back the places that were kept.
+ *
+ * Context: Any. Takes the client's lock.
+ */
+void vmsg_pool_client_release(struct vmsg_pool_client *client)
+{
+	struct vmsg_suspect *suspect, *next;
+
+	guard(spinlock_irqsave)(&client->lock);
+	list_for_each_entry_safe(suspect, next, &client->suspects, node) {
+		vmsg_pool_give(client->pool, suspect->address, suspect->size);
+		list_del(&suspect->node);
+		kfree(suspect);
+	}
+}
+
+/*
+ * Where a granule came from
+ */
+
+static phys_addr_t *vmsg_pool_origin(struct virtio_msg_pool *pool,
+				     unsigned long granule)
+{
+	phys_addr_t *chunk = READ_ONCE(pool->origins[granule >> VMSG_CHUNK_SHIFT]);
+
+	return chunk ? &chunk[granule & (VMSG_CHUNK - 1)] : NULL;
+}
+
+static bool vmsg_pool_set_origin(struct virtio_msg_pool *pool,
+				 dma_addr_t address, phys_addr_t phys,
+				 size_t size)
+{
+	unsigned long first = vmsg_pool_granule(pool, address);
+	unsigned long n = vmsg_pool_granules(size);
+	phys_addr_t **slot, *chunk;
+	unsigned long i;
+
+	for (i = 0; i < n; i++) {
+		slot = &pool->origins[(first + i) >> VMSG_CHUNK_SHIFT];
+		if (unlikely(!READ_ONCE(*slot))) {
+			chunk = kcalloc(VMSG_CHUNK, sizeof(*chunk), GFP_ATOMIC);
+			if (!chunk)
+				return false;
+			if (cmpxchg(slot, NULL, chunk))
+				kfree(chunk);
+		}
+		*vmsg_pool_origin(pool, first + i) =
+			phys + (i << VMSG_GRANULE_SHIFT);
+	}
+	return true;
+}
+
+/* Copies between the pool and memory that may be out of the linear map. */
+static void vmsg_pool_copy(void *place, phys_addr_t phys, size_t size,
+			   bool into_pool)
+{
+	size_t offset = offset_in_page(phys);
+	size_t n;
+	void *buf;
+
+	if (!PageHighMem(pfn_to_page(PHYS_PFN(phys)))) {
+		buf = phys_to_virt(phys);
+		memcpy(into_pool ? place : buf, into_pool ? buf : place, size);
+		return;
+	}
+	while (size) {
+		n = min(size, PAGE_SIZE - offset);
+		buf = kmap_local_page(pfn_to_page(PHYS_PFN(phys))) + offset;
+		memcpy(into_pool ? place : buf, into_pool ? buf : place, n);
+		kunmap_local(buf);
+		place += n;
+		phys += n;
+		size -= n;
+		offset = 0;
+	}
+}
+
+/* Makes a buffer read as ones: its device is gone and what it wrote is void. */
+static void vmsg_pool_poison(phys_addr_t phys, size_t size)
+{
+	size_t offset = offset_in_page(phys);
+	size_t n;
+	void *buf;
+
+	while (size) {
+		n = min(size, PAGE_SIZE - offset);
+		buf = kmap_local_page(pfn_to_page(PHYS_PFN(phys)));
+		memset(buf + offset, VMSG_POISON, n);
+		kunmap_local(buf);
+		phys += n;
+		size -= n;
+		offset = 0;
+	}
+}
+
+/*
+ * Map operations
+ */
+
+static struct vmsg_pool_client *vmsg_pool_client(union virtio_map map)
+{
+	return &to_vmsg_dev(dev_to_virtio(map.dma_dev))->client;
+}
+
+static bool vmsg_pool_is_grave(struct virtio_msg_pool *pool, dma_addr_t address)
+{
+	return !vmsg_pool_granule(pool, address);
+}
+
+static dma_addr_t vmsg_pool_map_page(union virtio_map map, struct page *page,
+				     unsigned long offset, size_t size,
+				     enum dma_data_direction dir,
+				     unsigned long attrs)
+{
+	struct vmsg_pool_client *client = vmsg_pool_client(map);
+	struct virtio_msg_pool *pool = client->pool;
+	phys_addr_t phys = page_to_phys(page) + offset;
+	dma_addr_t address;
+	void *place;
+
+	if (unlikely(READ_ONCE(client->state) != VMSG_POOL_OK))
+		return phys == virt_to_phys(&client->grave) ?
+			       pool->address : DMA_MAPPING_ERROR;
+	address = vmsg_pool_take(pool, size);
+	if (address == DMA_MAPPING_ERROR)
+		return DMA_MAPPING_ERROR;
+	if (!vmsg_pool_set_origin(pool, address, phys, size)) {
+		vmsg_pool_give(pool, address, size);
+		return DMA_MAPPING_ERROR;
+	}
+	/*
+	 * What the device does not write must read as nothing, not as what was
+	 * here before, and not as what is in the buffer either.
+	 */
+	place = vmsg_pool_vaddr(pool, address, size);
+	if (dir == DMA_FROM_DEVICE || (attrs & DMA_ATTR_SKIP_CPU_SYNC))
+		memset(place, 0, size);
+	else
+		vmsg_pool_copy(place, phys, size, true);
+	return address;
+}
+
+/* The part of a mapping from the device back to the driver. */
+static void vmsg_pool_copy_back(struct vmsg_pool_client *client,
+				dma_addr_t address, size_t size)
+{
+	struct virtio_msg_pool *pool = client->pool;
+	void *place = vmsg_pool_vaddr(pool, address, size);
+	phys_addr_t *origin, phys;
+
+	if (!place)
+		return;
+	origin = vmsg_pool_origin(pool, vmsg_pool_granule(pool, address));
+	if (!origin)
+		return;
+	phys = *origin + ((address - pool->address) & (VMSG_GRANULE - 1));
+	if (READ_ONCE(client->state) != VMSG_POOL_OK)
+		vmsg_pool_poison(phys, size);
+	else
+		vmsg_pool_copy(place, phys, size, false);
+}
+
+static void vmsg_pool_unmap_page(union virtio_map map, dma_addr_t address,
+				 size_t size, enum dma_data_direction dir,
+				 unsigned long attrs)
+{
+	struct vmsg_pool_client *client = vmsg_pool_client(map);
+
+	if (vmsg_pool_is_grave(client->pool, address))
+		return;
+	if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
+		vmsg_pool_copy_back(client, address, size);
+	vmsg_pool_release(client, address, size);
+}
+
+static void vmsg_pool_sync_for_cpu(union virtio_map map, dma_addr_t address,
+				   size_t size, enum dma_data_direction dir)
+{
+	if (dir != DMA_TO_DEVICE)
+		vmsg_pool_copy_back(vmsg_pool_client(map), address, size);
+}
+
+static void vmsg_pool_sync_for_device(union virtio_map map, dma_addr_t address,
+				      size_t size, enum dma_data_direction dir)
+{
+	struct vmsg_pool_client *client = vmsg_pool_client(map);
+	struct virtio_msg_pool *pool = client->pool;
+	void *place = vmsg_pool_vaddr(pool, address, size);
+	phys_addr_t *origin;
+
+	if (dir == DMA_FROM_DEVICE || !place)
+		return;
+	origin = vmsg_pool_origin(pool, vmsg_pool_granule(pool, address));
+	if (origin)
+		vmsg_pool_copy(place, *origin + ((address - pool->address) &
+						 (VMSG_GRANULE - 1)),
+			       size, true);
+}
+
+static void *vmsg_pool_alloc(union virtio_map map, size_t size,
+			     dma_addr_t *address, gfp_t gfp)
+{
+	struct vmsg_pool_client *client = vmsg_pool_client(map);
+	void *place;
+
+	if (READ_ONCE(client->state) != VMSG_POOL_OK)
+		return NULL;
+	size = PAGE_ALIGN(size);
+	*address = vmsg_pool_take(client->pool, size);
+	if (*address == DMA_MAPPING_ERROR)
+		return NULL;
+	place = vmsg_pool_vaddr(client->pool, *address, size);
+	memset(place, 0, size);
+	return place;
+}
+
+static void vmsg_pool_free(union virtio_map map, size_t size, void *vaddr,
+			   dma_addr_t address, unsigned long attrs)
+{
+	vmsg_pool_release(vmsg_pool_client(map), address, PAGE_ALIGN(size));
+}
+
+static bool vmsg_pool_need_sync(union virtio_map map, dma_addr_t address)
+{
+	return true;
+}
+
+static int vmsg_pool_mapping_error(union virtio_map map, dma_addr_t address)
+{
+	return address == DMA_MAPPING_ERROR ? -ENOMEM : 0;
+}
+
+/*
+ * No buffer larger than this is ever mapped, so that a few of them find room
+ * however the pool is cut up already.
+ */
+static size_t vmsg_pool_max_mapping(struct virtio_msg_pool *pool)
+{
+	return rounddown_pow_of_two(max(pool->size / 16, VMSG_GRANULE));
+}
+
+static size_t vmsg_pool_max_mapping_size(union virtio_map map)
+{
+	return vmsg_pool_max_mapping(vmsg_pool_client(map)->pool);
+}
+
+#ifdef VIRTIO_MSG_COMPAT
+size_t vmsg_compat_max_mapping(struct device *bus_dev)
+{
+	struct virtio_msg_bus *bus =
+		container_of(bus_dev, struct virtio_msg_bus, dev);
+
+	return vmsg_pool_max_mapping(bus->info.pool);
+}
+#endif
+
+static const struct virtio_map_ops vmsg_pool_map_ops = {
+	.map_page = vmsg_pool_map_page,
+	.unmap_page = vmsg_pool_unmap_page,
+	.sync_single_for_cpu = vmsg_pool_sync_for_cpu,
+	.sync_single_for_device = vmsg_pool_sync_for_device,
+	.alloc = vmsg_pool_alloc,
+	.free = vmsg_pool_free,
+	.need_sync = vmsg_pool_need_sync,
+	.mapping_error = vmsg_pool_mapping_error,
+	.max_mapping_size = vmsg_pool_max_mapping_size,
+};
+
+/**
+ * vmsg_pool_attach() - buffers of a virtio device go through its pool
+ * @vdev: the device, not registered yet; its client has a pool
+ *
+ * Context: Process context.
+ */
+void vmsg_pool_attach(struct virtio_device *vdev)
+{
+#ifdef VIRTIO_MSG_COMPAT
+	vmsg_compat_attach(vdev, &vmsg_pool_map_ops);
+#else
+	vdev->map = &vmsg_pool_map_ops;
+	vdev->vmap.dma_dev = &vdev->dev;
+#endif
+}
+
+/**
+ * vmsg_pool_used() - how full a pool is
+ * @pool: the pool, or NULL
+ *
+ * Context: Any.
+ * Return: bytes that are taken.
+ */
+size_t vmsg_pool_used(struct virtio_msg_pool *pool)
+{
+	return pool ? atomic_long_read(&pool->used) : 0;
+}
+
+/**
+ * virtio_msg_pool_create() - declare memory as a pool
+ * @vaddr: where this kernel sees it, contiguous; stays the caller's
+ * @address: bus address of the first byte, as devices will see it
+ * @size: bytes; a multiple of the page size
+ *
+ * Context: Process context, sleeps.
+ * Return: the pool, or an ERR_PTR(): -EINVAL for an odd size or address, -ENOMEM.
+ */
+struct virtio_msg_pool *virtio_msg_pool_create(void *vaddr, u64 address,
+					       size_t size)
+{
+	struct virtio_msg_pool *pool;
+	unsigned long chunks;
+	int err;
+
+	if (!size || !PAGE_ALIGNED(size) || !PAGE_ALIGNED(address) ||
+	    address + size < address)
+		return ERR_PTR(-EINVAL);
+	chunks = DIV_ROUND_UP(size >> VMSG_GRANULE_SHIFT, VMSG_CHUNK);
+	pool = kvzalloc(struct_size(pool, origins, chunks), GFP_KERNEL);
+	if (!pool)
+		return ERR_PTR(-ENOMEM);
+	pool->vaddr = vaddr;
+	pool->address = address;
+	pool->size = size;
+
+	err = iova_cache_get();
+	if (err)
+		goto err_free;
+	init_iova_domain(&pool->iovad, VMSG_GRANULE, 1);
+	err = iova_domain_init_rcaches(&pool->iovad);
+	if (err)
+		goto err_domain;
+	return pool;
+
+err_domain:
+	put_iova_domain(&pool->iovad);
+	iova_cache_put();
+err_free:
+	kvfree(pool);
+	return ERR_PTR(err);
+}
+EXPORT_SYMBOL_GPL(virtio_msg_pool_create);
+
+/**
+ * virtio_msg_pool_destroy() - end a pool
+ * @pool: the pool; no bus uses it any more
+ *
+ * The memory itself is the caller's business.
+ *
+ * Context: Process context, sleeps.
+ */
+void virtio_msg_pool_destroy(struct virtio_msg_pool *pool)
+{
+	unsigned long chunks = DIV_ROUND_UP(pool->size >> VMSG_GRANULE_SHIFT,
+					    VMSG_CHUNK);
+	unsigned long i;
+
+	put_iova_domain(&pool->iovad);
+	iova_cache_put();
+	for (i = 0; i < chunks; i++)
+		kfree(pool->origins[i]);
+	kvfree(pool);
+}
+EXPORT_SYMBOL_GPL(virtio_msg_pool_destroy);

@@ -1,0 +1,654 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio-msg: virtqueues. Set up, kicked, used, reset, and buried.
+ *
+ * The queues of a device are one table, made by find_vqs and ended by del_vqs
+ * under vq_mutex. Notifications of the device side find their queue under RCU
+ * and then hold the queue's own lock around the driver's callback. So callbacks
+ * of one queue never overlap, whatever contexts they come from, and once "live"
+ * is false under that lock none runs any more. The kick path takes no lock here:
+ * drivers kick from within their callbacks and under locks of their own.
+ *
+ * Only a queue of a device with DRIVER_OK is live. Notifications of either side
+ * that come earlier are remembered and happen when it becomes live.
+ *
+ * Drivers wait for their buffers. When the device side is gone, nobody else
+ * gives them back, so vmsg_vq_kill() does it in its place.
+ */
+#include <linux/delay.h>
+#include <linux/dma-mapping.h>
+#include <linux/interrupt.h>
+#include <linux/log2.h>
+#include <linux/nospec.h>
+#include <linux/rcupdate.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_ring.h>
+
+#include "internal.h"
+
+/* Largest queue of the virtio specification. */
+#define VMSG_VQ_MAX		32768
+/* How long drivers get to take a dead device's buffers back. */
+#define VMSG_BURY_MS		1000
+
+/**
+ * struct vmsg_vq - one queue
+ * @vq: the virtqueue, NULL for an index that the driver does not use
+ * @vd: its device
+ * @kick: the mark that bus.c keeps when there is no room
+ * @lock: held around the driver's callback; protects @used_pending
+ * @live: callbacks and kicks may happen; written under @lock
+ * @used_pending: the device side has used buffers before the queue was live
+ * @kick_pending: the driver has kicked before the queue was live
+ * @undertaker: who buries the queue at the moment
+ * @buffers: what a dead device has not given back, for @undertaker
+ * @num_buffers: how many of them
+ */
+struct vmsg_vq {
+	struct virtqueue *vq;
+	struct vmsg_dev *vd;
+	struct vmsg_kick kick;
+	spinlock_t lock;
+	bool live;
+	bool used_pending;
+	bool kick_pending;
+	struct task_struct *undertaker;
+	void **buffers;
+	unsigned int num_buffers;
+};
+
+/**
+ * struct vmsg_vqs - the queues of a device
+ * @rcu: delays the free until event handlers are done
+ * @num: entries in @vq
+ * @vq: queues by index
+ */
+struct vmsg_vqs {
+	struct rcu_head rcu;
+	unsigned int num;
+	struct vmsg_vq vq[] __counted_by(num);
+};
+
+static struct vmsg_vqs *vmsg_vq_table(struct vmsg_dev *vd)
+{
+	return rcu_dereference_protected(vd->vqs,
+					 lockdep_is_held(&vd->vq_mutex));
+}
+
+#define vmsg_for_each_vq(q, vqs)					\
+	for ((q) = (vqs)->vq; (q) < (vqs)->vq + (vqs)->num; (q)++)	\
+		if (!(q)->vq) {} else
+
+/*
+ * Notifications
+ */
+
+static void vmsg_vq_callback(struct vmsg_vq *q)
+{
+	lockdep_assert_held(&q->lock);
+	q->used_pending = false;
+	vring_interrupt(0, q->vq);
+}
+
+/**
+ * vmsg_vq_used() - the device side has used buffers
+ * @vd: the device
+ * @index: queue index, from the peer
+ *
+ * Context: Any, under RCU. Takes the queue's lock, runs the driver's callback.
+ * Return: 0, -EINVAL when the driver has no such queue.
+ */
+int vmsg_vq_used(struct vmsg_dev *vd, u32 index)
+{
+	struct vmsg_vqs *vqs = rcu_dereference(vd->vqs);
+	struct vmsg_vq *q;
+
+	if (!vqs || index >= vqs->num)
+		return -EINVAL;
+	q = &vqs->vq[array_index_nospec(index, vqs->num)];
+	guard(spinlock_irqsave)(&q->lock);
+	if (!q->vq)
+		return -EINVAL;
+	if (q->live)
+		vmsg_vq_callback(q);
+	else
+		q->used_pending = true;
+	return 0;
+}
+
+static void vmsg_vq_do_kick(struct vmsg_vq *q, u32 next_offset)
+{
+	if (likely(READ_ONCE(q->live))) {
+		vmsg_bus_kick(q->vd->bus, &q->kick, next_offset);
+		return;
+	}
+	WRITE_ONCE(q->kick_pending, true);
+	/* Pairs with vmsg_vq_set_live(): one of the two sends the kick. */
+	smp_mb();
+	if (READ_ONCE(q->live) && xchg(&q->kick_pending, false))
+		vmsg_bus_kick(q->vd->bus, &q->kick, next_offset);
+}
+
+static bool vmsg_vq_notify(struct virtqueue *vq)
+{
+	vmsg_vq_do_kick(vq->priv, 0);
+	return true;
+}
+
+/* EVENT_AVAIL wants the wrap counter in bit 31, the core has it in bit 15. */
+static u32 vmsg_vq_next_offset(struct virtqueue *vq)
+{
+	u32 next = vring_notification_data(vq) >> 16;
+
+	if (virtio_has_feature(vq->vdev, VIRTIO_F_RING_PACKED) &&
+	    (next & BIT(15)))
+		next = (next & ~BIT(15)) | VIRTIO_MSG_AVAIL_WRAP;
+	return next;
+}
+
+static bool vmsg_vq_notify_data(struct virtqueue *vq)
+{
+	vmsg_vq_do_kick(vq->priv, vmsg_vq_next_offset(vq));
+	return true;
+}
+
+static void vmsg_vq_set_live(struct vmsg_vq *q)
+{
+	bool data = virtio_has_feature(&q->vd->vdev, VIRTIO_F_NOTIFICATION_DATA);
+
+	scoped_guard(spinlock_irqsave, &q->lock) {
+		WRITE_ONCE(q->live, true);
+		if (q->used_pending)
+			vmsg_vq_callback(q);
+	}
+	/* Pairs with vmsg_vq_do_kick(). */
+	smp_mb();
+	if (xchg(&q->kick_pending, false))
+		vmsg_bus_kick(q->vd->bus, &q->kick,
+			      data ? vmsg_vq_next_offset(q->vq) : 0);
+}
+
+static void vmsg_vq_set_dormant(struct vmsg_vq *q)
+{
+	scoped_guard(spinlock_irqsave, &q->lock) {
+		WRITE_ONCE(q->live, false);
+		q->used_pending = false;
+	}
+	WRITE_ONCE(q->kick_pending, false);
+	vmsg_bus_cancel_kick(q->vd->bus, &q->kick);
+}
+
+/**
+ * vmsg_vq_start() - the device has DRIVER_OK: notifications flow
+ * @vd: the device
+ *
+ * Context: Process context. Takes vq_mutex.
+ */
+void vmsg_vq_start(struct vmsg_dev *vd)
+{
+	struct vmsg_vqs *vqs;
+	struct vmsg_vq *q;
+
+	guard(mutex)(&vd->vq_mutex);
+	vqs = vmsg_vq_table(vd);
+	if (!vqs)
+		return;
+	/* Callbacks raise softirqs that are to run right away. */
+	local_bh_disable();
+	vmsg_for_each_vq(q, vqs)
+		vmsg_vq_set_live(q);
+	local_bh_enable();
+}
+
+/**
+ * vmsg_vq_stop() - the device is reset: no callback runs after this
+ * @vd: the device
+ *
+ * Context: Process context. Takes vq_mutex.
+ */
+void vmsg_vq_stop(struct vmsg_dev *vd)
+{
+	struct vmsg_vqs *vqs;
+	struct vmsg_vq *q;
+
+	guard(mutex)(&vd->vq_mutex);
+	vqs = vmsg_vq_table(vd);
+	if (!vqs)
+		return;
+	vmsg_for_each_vq(q, vqs)
+		vmsg_vq_set_dormant(q);
+}
+
+/**
+ * vmsg_vq_synchronize() - wait for the callbacks that are running
+ * @vd: the device
+ *
+ * Context: Process context, sleeps. Takes vq_mutex.
+ */
+void vmsg_vq_synchronize(struct vmsg_dev *vd)
+{
+	struct vmsg_vqs *vqs;
+	struct vmsg_vq *q;
+
+	guard(mutex)(&vd->vq_mutex);
+	vqs = vmsg_vq_table(vd);
+	if (!vqs)
+		return;
+	vmsg_for_each_vq(q, vqs) {
+		/* The callback runs under the lock: having it is enough. */
+		spin_lock_irq(&q->lock);
+		spin_unlock_irq(&q->lock);
+	}
+}
+
+/*
+ * Set up and tear down
+ */
+
+static int vmsg_vq_get(struct vmsg_dev *vd, u32 index, struct vmsg_msg *msg)
+{
+	int err;
+
+	*msg = (struct vmsg_msg) {
+		.id = VIRTIO_MSG_GET_VQUEUE,
+		.vqueue.index = index,
+	};
+	err = vmsg_dev_ask(vd, msg);
+	if (err)
+		return err;
+	return msg->vqueue.index == index ? 0 : -EPROTO;
+}
+
+static int vmsg_vq_enable(struct vmsg_vq *q)
+{
+	struct vmsg_dev *vd = q->vd;
+	struct virtqueue *vq = q->vq;
+	u32 size = virtqueue_get_vring_size(vq);
+	struct vmsg_msg msg = {
+		.id = VIRTIO_MSG_SET_VQUEUE,
+		.vqueue.index = vq->index,
+		.vqueue.flags = VIRTIO_MSG_VQUEUE_OP_ENABLE,
+		.vqueue.size = size,
+		.vqueue.desc = virtqueue_get_desc_addr(vq),
+		.vqueue.driver = virtqueue_get_avail_addr(vq),
+		.vqueue.device = virtqueue_get_used_addr(vq),
+	};
+	int err;
+
+	err = vmsg_dev_ask(vd, &msg);
+	if (err)
+		return err;
+	/* The answer carries no verdict, so look. */
+	err = vmsg_vq_get(vd, vq->index, &msg);
+	if (err)
+		return err;
+	if (!(msg.vqueue.flags & VIRTIO_MSG_VQUEUE_ENABLED) ||
+	    msg.vqueue.size != size) {
+		vmsg_dev_err(vd, "queue %u: the device did not take %u descriptors\n",
+			     vq->index, size);
+		return -EIO;
+	}
+	return 0;
+}
+
+static int vmsg_vq_setup(struct vmsg_dev *vd, struct vmsg_vq *q, u32 index,
+			 const struct virtqueue_info *info)
+{
+	bool packed = virtio_has_feature(&vd->vdev, VIRTIO_F_RING_PACKED);
+	union virtio_map map = {};
+	struct virtqueue *vq;
+	struct vmsg_msg msg;
+	u32 size;
+	int err;
+
+	err = vmsg_vq_get(vd, index, &msg);
+	if (err)
+		return err;
+	if (!msg.vqueue.max_size)
+		return -ENOENT;
+	size = min_t(u32, msg.vqueue.max_size, VMSG_VQ_MAX);
+	if (!packed)
+		size = rounddown_pow_of_two(size);
+
+	map.dma_dev = vd->client.pool ? &vd->vdev.dev : vd->vdev.dev.parent;
+	vq = vring_create_virtqueue_map(index, size, SMP_CACHE_BYTES, &vd->vdev,
+					true, true, info->ctx,
+					virtio_has_feature(&vd->vdev, VIRTIO_F_NOTIFICATION_DATA) ?
+					vmsg_vq_notify_data : vmsg_vq_notify,
+					info->callback, info->name, map);
+	if (!vq)
+		return -ENOMEM;
+	vq->num_max = size;
+	vq->priv = q;
+	q->kick.dev_num = vd->num;
+	q->kick.index = index;
+	scoped_guard(spinlock_irqsave, &q->lock)
+		q->vq = vq;
+	return vmsg_vq_enable(q);
+}
+
+static struct vmsg_vqs *vmsg_vq_alloc(struct vmsg_dev *vd, unsigned int num)
+{
+	struct vmsg_vqs *vqs = kvzalloc(struct_size(vqs, vq, num), GFP_KERNEL);
+	unsigned int i;
+
+	if (!vqs)
+		return NULL;
+	vqs->num = num;
+	for (i = 0; i < num; i++) {
+		vqs->vq[i].vd = vd;
+		spin_lock_init(&vqs->vq[i].lock);
+		INIT_LIST_HEAD(&vqs->vq[i].kick.node);
+	}
+	return vqs;
+}
+
+static void vmsg_vq_del_locked(struct vmsg_dev *vd)
+{
+	struct vmsg_vqs *vqs = vmsg_vq_table(vd);
+	struct vmsg_vq *q;
+	struct virtqueue *vq;
+
+	if (!vqs)
+		return;
+	rcu_assign_pointer(vd->vqs, NULL);
+	vmsg_for_each_vq(q, vqs) {
+		vmsg_vq_set_dormant(q);
+		vq = q->vq;
+		scoped_guard(spinlock_irqsave, &q->lock)
+			q->vq = NULL;
+		vring_del_virtqueue(vq);
+	}
+	kvfree_rcu(vqs, rcu);
+}
+
+/**
+ * vmsg_vq_find() - find_vqs: make the queues that the driver wants
+ * @vdev: the virtio device
+ * @nvqs: entries in @vqs and @vqs_info
+ * @vqs: out: the virtqueues
+ * @vqs_info: name, callback and context of each; no name = not wanted, and no
+ *	queue index is spent on it
+ * @desc: for transports with interrupts of their own, not used
+ *
+ * Context: Process context, sleeps. Takes vq_mutex.
+ * Return: 0, -ENOENT when the device has no such queue, -EIO when it did not
+ * take one, or what asking it gave.
+ */
+int vmsg_vq_find(struct virtio_device *vdev, unsigned int nvqs,
+		 struct virtqueue *vqs[], struct virtqueue_info vqs_info[],
+		 struct irq_affinity *desc)
+{
+	struct vmsg_dev *vd = to_vmsg_dev(vdev);
+	struct vmsg_vqs *table;
+	unsigned int i, index = 0;
+	int err = 0;
+
+	mutex_lock(&vd->vq_mutex);
+	if (vmsg_vq_table(vd)) {
+		err = -EBUSY;
+		goto out;
+	}
+	table = vmsg_vq_alloc(vd, nvqs);
+	if (!table) {
+		err = -ENOMEM;
+		goto out;
+	}
+	rcu_assign_pointer(vd->vqs, table);
+	for (i = 0; i < nvqs && !err; i++) {
+		vqs[i] = NULL;
+		if (!vqs_info[i].name)
+			continue;
+		if (index >= vd->max_vqs)
+			err = -ENOENT;
+		else
+			err = vmsg_vq_setup(vd, &table->vq[index], index,
+					    &vqs_info[i]);
+		if (!err)
+			vqs[i] = table->vq[index++].vq;
+	}
+	if (err) {
+		vmsg_dev_err(vd, "queue %u cannot be used (%d)\n", index, err);
+		/*
+		 * Some queues may be enabled, and one may be so although the
+		 * answer got lost. Their memory goes now.
+		 */
+		mutex_unlock(&vd->vq_mutex);
+		vdev->config->reset(vdev);
+		mutex_lock(&vd->vq_mutex);
+		vmsg_vq_del_locked(vd);
+	}
+out:
+	mutex_unlock(&vd->vq_mutex);
+	return err;
+}
+
+/**
+ * vmsg_vq_del() - del_vqs: end all queues
+ * @vdev: the virtio device, which has been reset
+ *
+ * Context: Process context, sleeps. Takes vq_mutex.
+ */
+void vmsg_vq_del(struct virtio_device *vdev)
+{
+	struct vmsg_dev *vd = to_vmsg_dev(vdev);
+
+	guard(mutex)(&vd->vq_mutex);
+	vmsg_vq_del_locked(vd);
+}
+
+/**
+ * vmsg_vq_disable_and_reset() - take one queue back from the device
+ * @vq: the virtqueue
+ *
+ * Context: Process context, sleeps.
+ * Return: 0, -ENOENT when the device cannot do that, or what asking it gave.
+ */
+int vmsg_vq_disable_and_reset(struct virtqueue *vq)
+{
+	struct vmsg_vq *q = vq->priv;
+	struct vmsg_msg msg = {
+		.id = VIRTIO_MSG_RESET_VQUEUE,
+		.vqueue.index = vq->index,
+	};
+	int err;
+
+	/* The burial below uses the core's queue reset, without the device. */
+	if (READ_ONCE(q->undertaker) == current)
+		return 0;
+	if (!virtio_has_feature(vq->vdev, VIRTIO_F_RING_RESET))
+		return -ENOENT;
+	guard(mutex)(&q->vd->vq_mutex);
+	vmsg_vq_set_dormant(q);
+	err = vmsg_dev_ask(q->vd, &msg);
+	if (err)
+		return err;
+	vq->reset = true;
+	return 0;
+}
+
+/**
+ * vmsg_vq_enable_after_reset() - give one queue to the device again
+ * @vq: the virtqueue
+ *
+ * Context: Process context, sleeps.
+ * Return: 0, -EBUSY when it has not been taken back, -EIO when the device did
+ * not take it, or what asking it gave.
+ */
+int vmsg_vq_enable_after_reset(struct virtqueue *vq)
+{
+	struct vmsg_vq *q = vq->priv;
+	int err;
+
+	if (READ_ONCE(q->undertaker) == current)
+		return 0;
+	guard(mutex)(&q->vd->vq_mutex);
+	if (!vq->reset)
+		return -EBUSY;
+	err = vmsg_vq_enable(q);
+	if (err)
+		return err;
+	vq->reset = false;
+	local_bh_disable();
+	vmsg_vq_set_live(q);
+	local_bh_enable();
+	return 0;
+}
+
+/*
+ * Burial
+ *
+ * A driver that waits for its buffers waits for ever when nobody uses them, and
+ * most of them cannot be told otherwise: a block device is not removed before
+ * all of its requests have ended. So the transport stands in for the device. The
+ * core's queue reset hands out every buffer that is still in the queue and
+ * starts the ring over; then they are put in again, each with one byte that
+ * means nothing, and marked as used with length 0. What drivers find in there
+ * reads as ones, which is no valid status of any virtio device.
+ *
+ * While this goes on mapping fails for everybody else, and that is the first
+ * thing that adding a buffer does, so the driver's own calls change nothing.
+ */
+
+static void vmsg_vq_collect(struct virtqueue *vq, void *buf)
+{
+	struct vmsg_vq *q = vq->priv;
+
+	if (q->num_buffers < virtqueue_get_vring_size(vq))
+		q->buffers[q->num_buffers++] = buf;
+}
+
+/* Marks the first @n descriptors of a ring that has just begun as used. */
+static void vmsg_vq_use_split(struct virtio_msg_pool *pool, struct virtqueue *vq,
+			      unsigned int n)
+{
+	unsigned int size = virtqueue_get_vring_size(vq);
+	struct vring_avail *avail;
+	struct vring_used *used;
+	unsigned int i;
+	u16 head;
+
+	avail = vmsg_pool_vaddr(pool, virtqueue_get_avail_addr(vq),
+				struct_size(avail, ring, size));
+	used = vmsg_pool_vaddr(pool, virtqueue_get_used_addr(vq),
+			       struct_size(used, ring, size));
+	if (!avail || !used)
+		return;
+	for (i = 0; i < n; i++) {
+		head = virtio16_to_cpu(vq->vdev, avail->ring[i]);
+		used->ring[i].id = cpu_to_virtio32(vq->vdev, head);
+		used->ring[i].len = 0;
+	}
+	/* Entries before index. */
+	smp_wmb();
+	used->idx = cpu_to_virtio16(vq->vdev, n);
+}
+
+static void vmsg_vq_use_packed(struct virtio_msg_pool *pool,
+			       struct virtqueue *vq, unsigned int n)
+{
+	unsigned int size = virtqueue_get_vring_size(vq);
+	struct vring_packed_desc *desc;
+
+	desc = vmsg_pool_vaddr(pool, virtqueue_get_desc_addr(vq),
+			       array_size(size, sizeof(*desc)));
+	if (!desc)
+		return;
+	/* From the last to the first: the driver looks at the first one. */
+	while (n--) {
+		desc[n].len = 0;
+		smp_wmb();
+		desc[n].flags = cpu_to_le16(BIT(VRING_PACKED_DESC_F_AVAIL) |
+					    BIT(VRING_PACKED_DESC_F_USED));
+	}
+}
+
+static void vmsg_vq_return_buffers(struct vmsg_vq *q)
+{
+	struct vmsg_dev *vd = q->vd;
+	struct virtqueue *vq = q->vq;
+	struct scatterlist sg;
+	unsigned int i, n = 0;
+
+	__virtqueue_unbreak(vq);
+	for (i = 0; i < q->num_buffers; i++) {
+		sg_init_one(&sg, &vd->client.grave, sizeof(vd->client.grave));
+		if (!virtqueue_add_inbuf(vq, &sg, 1, q->buffers[i], GFP_KERNEL))
+			n++;
+	}
+	if (virtio_has_feature(vq->vdev, VIRTIO_F_RING_PACKED))
+		vmsg_vq_use_packed(vd->client.pool, vq, n);
+	else
+		vmsg_vq_use_split(vd->client.pool, vq, n);
+
+	local_bh_disable();
+	scoped_guard(spinlock_irqsave, &q->lock)
+		vmsg_vq_callback(q);
+	local_bh_enable();
+}
+
+static void vmsg_vq_bury(struct vmsg_vq *q)
+{
+	struct virtqueue *vq = q->vq;
+	unsigned int size = virtqueue_get_vring_size(vq);
+	int i;
+
+	/* Somebody resets or resizes the queue, and finds it broken. */
+	if (vq->reset)
+		return;
+	/* Without memory the driver's buffers stay in the queue. */
+	q->num_buffers = 0;
+	q->buffers = kvcalloc(size, sizeof(*q->buffers), GFP_KERNEL);
+	if (!q->buffers)
+		return;
+	WRITE_ONCE(q->undertaker, current);
+	if (!virtqueue_reset(vq, vmsg_vq_collect, NULL) && q->num_buffers) {
+		vmsg_vq_return_buffers(q);
+		/* Some drivers take them in a work. Then it ends for good. */
+		for (i = 0; vq->callback && i < VMSG_BURY_MS &&
+			    READ_ONCE(vq->num_free) < size; i++)
+			usleep_range(1000, 2000);
+		__virtqueue_break(vq);
+	}
+	WRITE_ONCE(q->undertaker, NULL);
+	kvfree(q->buffers);
+	q->buffers = NULL;
+}
+
+/**
+ * vmsg_vq_kill() - the device is gone: fail all that drivers wait for
+ * @vd: the device, whose pool client is not OK any more
+ *
+ * Context: Process context, sleeps. Takes vq_mutex.
+ */
+void vmsg_vq_kill(struct vmsg_dev *vd)
+{
+	struct vmsg_vqs *vqs;
+	struct vmsg_vq *q;
+
+	guard(mutex)(&vd->vq_mutex);
+	vqs = vmsg_vq_table(vd);
+	if (!vqs)
+		return;
+	vmsg_for_each_vq(q, vqs) {
+		vmsg_vq_set_dormant(q);
+		__virtqueue_break(q->vq);
+	}
+	/*
+	 * Drivers work on their queues under spinlocks or with preemption
+	 * off: wait for those that did not see the queue broken.
+	 */
+	synchronize_rcu();
+	/*
+	 * A network driver takes its buffers back by itself and keeps a context
+	 * with each of them, which is known to nobody else. Without a pool the
+	 * driver's own calls could not be kept away.
+	 */
+	if (vd->device_id == VIRTIO_ID_NET || !vd->client.pool)
+		return;
+	vmsg_for_each_vq(q, vqs)
+		vmsg_vq_bury(q);
+}
