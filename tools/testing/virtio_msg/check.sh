@@ -6,7 +6,10 @@
 
 . "$(dirname "$0")/lib.sh"
 
-(($#)) || set -- static kunit intree guest
+if ((!$#)); then
+	set -- static kunit intree guest
+	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_STATIC[@]}" "${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}"
+fi
 results=$BUILD/results
 failed=()
 for part; do

@@ -6,8 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# Together, as every call of apt takes a second or two.
-need_packages make gcc libc6-dev libelf1 xz-utils kmod cpio qemu-system-x86 e2fsprogs
+need_packages "${NEEDS_MODULES[@]}" "${NEEDS_GUEST[@]}"
 eval "$("$HERE/kernels.sh" stock)"
 ko=$("$HERE/modules.sh" stock)
 build_tools tools

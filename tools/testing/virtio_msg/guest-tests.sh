@@ -14,7 +14,7 @@
 TEST_SECONDS=180
 dir=$ROOT/tools/testing/selftests/virtio_msg
 
-need_packages e2fsprogs fio
+need_packages "${NEEDS_MODULES[@]}" "${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}"
 cd "$dir" || die "there is no folder $dir"
 named=$#
 ((named)) || set -- *.sh
@@ -49,7 +49,8 @@ for t; do
 	echo "selftest $t" >/dev/kmsg
 	timeout "$limit" "./$t"
 	rc=$?
-	dmesg | sed "1,/\] selftest $t\$/d" | grep -A 20 -E 'WARNING: |BUG: |BUG! |Oops|INFO: task|stall' |
+	dmesg | sed "1,/] selftest $t\$/d" |
+		grep -A 20 -E 'WARNING: |BUG: |BUG! |Oops|INFO: task|stall' |
 		head -n 40 | sed 's/^/@kernel /'
 	echo "@end $rc"
 done
@@ -124,6 +125,7 @@ for options in "${order[@]}"; do
 			[[ $line != @begin* ]] || last=${line#* }
 			take_line "${line%$'\r'}"
 		done < <("$HERE/guest.sh" --name "tests-$boot" --mem 1G \
+			--append log_buf_len=4M \
 			--timeout $((60 + TEST_SECONDS * ${#list[@]})) \
 			"${common[@]}" "${words[@]}" --add "$BUILD/guest-runner:/runner" \
 			"sh /runner $TEST_SECONDS ${list[*]}" 2>"$LOGS/tests-$boot.err")

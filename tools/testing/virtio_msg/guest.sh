@@ -51,7 +51,7 @@ while (($#)); do
 done
 (($#)) || { usage >&2; exit 1; }
 
-need_packages qemu-system-x86 cpio kmod xz-utils
+need_packages "${NEEDS_GUEST[@]}"
 command -v busybox >/dev/null || need_packages busybox-static
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/virtio-msg-guest.XXXXXX")

@@ -11,7 +11,7 @@
 
 MAX_TEXT_KB=200
 
-need_packages make gcc libc6-dev flex bison bc libelf-dev xz-utils git
+need_packages "${NEEDS_KERNEL[@]}"
 with_lock build
 tree=$("$HERE/graft.sh")
 version=$(basename "$tree")

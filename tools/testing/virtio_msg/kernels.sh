@@ -143,12 +143,7 @@ if [[ ${1:-} == --refresh ]]; then
 	shift
 fi
 what=${1:-}
-case $what in
-stock)	tools=(kmod) ;;
-source)	tools=(xz-utils make gcc libc6-dev) ;;
-sparse)	tools=(xz-utils make gcc libc6-dev) ;;
-*)	die "usage: kernels.sh [--refresh] stock|source|sparse" ;;
-esac
+[[ $what =~ ^(stock|source|sparse)$ ]] || die "usage: kernels.sh [--refresh] stock|source|sparse"
 dir=$CACHE/$what
 current=$dir/current
 
@@ -160,7 +155,7 @@ if [[ -s $current && ! $refresh && $(find "$current" -mtime "-$FRESH_DAYS") ]]; 
 	exit 0
 fi
 
-need_packages "${tools[@]}"
+need_packages "${NEEDS_MODULES[@]}"
 # Whatever an interrupted run left behind is under a name that nobody uses.
 rm -rf "$dir/new"
 mkdir "$dir/new"

@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-need_packages make gcc libc6-dev flex bison bc libelf-dev python3 xz-utils git
+need_packages "${NEEDS_KERNEL[@]}"
 with_lock build
 tree=$("$HERE/graft.sh")
 log=$LOGS/kunit.log

@@ -174,7 +174,8 @@ SMALL=(64BIT=y SMP=y PRINTK=y SYSFS=y PROC_FS=y MODULES=y MODULE_UNLOAD=y
 # --- the machine ------------------------------------------------------------
 
 # with_lock NAME: holds a lock until the script ends, so that two runs never
-# change the same part of the cache, nor build two kernels at once.
+# change the same part of the cache, nor build two kernels at once. Scripts that
+# it calls must not want the same lock.
 with_lock() {
 	local fd
 	exec {fd}>"$CACHE/$1.lock"
@@ -183,6 +184,14 @@ with_lock() {
 		flock "$fd"
 	fi
 }
+
+# Debian packages by purpose. check.sh asks for all of them at once: one call of
+# apt is faster than many, and somebody who is not root gets one command.
+NEEDS_MODULES=(make gcc libc6-dev libelf1 xz-utils kmod)
+NEEDS_KERNEL=("${NEEDS_MODULES[@]}" libelf-dev flex bison bc python3 git)
+NEEDS_GUEST=(qemu-system-x86 cpio kmod xz-utils e2fsprogs)
+NEEDS_TESTS=(fio)
+NEEDS_STATIC=(perl shellcheck)
 
 # need_packages PACKAGE...: installs those that are missing.
 need_packages() {
@@ -198,15 +207,16 @@ need_packages() {
 		say "    sudo apt-get update && sudo apt-get install ${missing[*]}"
 		exit 1
 	fi
-	with_lock packages
-	export DEBIAN_FRONTEND=noninteractive
-	# Lists older than a day name versions that the mirror has dropped.
-	if [[ ! $(find /var/lib/apt/lists -name '*Packages*' -mtime -1 2>/dev/null) ]]; then
-		run_logged apt-update "updating package lists" apt-get -q update || true
-	fi
-	apt+=(install "${missing[@]}")
-	run_logged apt-install "installing ${missing[*]}" "${apt[@]}" && return 0
-	run_logged apt-update "updating package lists, then once more" apt-get -q update || true
-	run_logged apt-install "installing ${missing[*]}" "${apt[@]}" ||
-		die "apt-get could not install: ${missing[*]}"
+	# A lock only for as long as this takes: scripts call each other.
+	(
+		flock 9
+		export DEBIAN_FRONTEND=noninteractive
+		update=(run_logged apt-update "updating package lists" apt-get -q update)
+		install=(run_logged apt-install "installing ${missing[*]}" "${apt[@]}" install
+			"${missing[@]}")
+		# Lists older than a day name versions that the mirror has dropped.
+		[[ $(find /var/lib/apt/lists -name '*Packages*' -mtime -1 2>/dev/null) ]] ||
+			"${update[@]}" || true
+		"${install[@]}" || { "${update[@]}" && "${install[@]}"; }
+	) 9>"$CACHE/packages.lock" || die "apt-get could not install: ${missing[*]}"
 }

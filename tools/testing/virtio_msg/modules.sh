@@ -18,7 +18,7 @@ fi
 kdir=${1:-/lib/modules/$(uname -r)/build}
 shift || true
 if [[ $kdir == stock ]]; then
-	need_packages make gcc libc6-dev libelf1
+	need_packages "${NEEDS_MODULES[@]}"
 	eval "$("$HERE/kernels.sh" stock)"
 	kdir=${KDIR:?}
 fi

@@ -8,7 +8,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-need_packages make gcc libc6-dev libelf-dev flex bison bc xz-utils git perl python3 shellcheck
+need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_STATIC[@]}"
 eval "$("$HERE/kernels.sh" source)"
 eval "$("$HERE/kernels.sh" sparse)"
 with_lock build
@@ -24,7 +24,8 @@ mapfile -t sh_files < <(grep -lE -m 1 '^#! *(/usr)?/bin/(env )?(ba|da)?sh|^# she
 
 # It would ask git's help for spdxcheck.py, which wants more Python packages.
 checkpatch() {
-	GIT_DIR=/nowhere "$SRC/scripts/checkpatch.pl" --root="$SRC" --strict --show-types --quiet "$@"
+	GIT_DIR=/nowhere "$SRC/scripts/checkpatch.pl" --root="$SRC" --strict --quiet \
+		--show-types "$@"
 }
 
 # compat.h alone may ask for the version of the kernel: that is its purpose.
