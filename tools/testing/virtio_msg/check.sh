@@ -8,7 +8,8 @@
 
 if ((!$#)); then
 	set -- static kunit intree guest
-	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_STATIC[@]}" "${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}"
+	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_STATIC[@]}" \
+		"${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}"
 fi
 results=$BUILD/results
 failed=()

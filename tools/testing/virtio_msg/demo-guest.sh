@@ -57,9 +57,11 @@ echo
 read -r reads _ rsect _ writes _ wsect _ </sys/block/vda/stat
 echo "  the disk served $reads reads ($((rsect / 2048)) MiB) and $writes writes" \
 	"($((wsect / 2048)) MiB)"
+text=
 for f in /sys/class/virtio_msg/*/statistics/*; do
-	echo "  messages, ${f##*/}: $(cat "$f")"
+	text="$text, $(cat "$f") ${f##*/}"
 done
+echo "  messages: ${text#, }"
 echo "\$ kill $daemon"
 kill "$daemon"
 wait "$daemon" || fail "the device program ended with exit status $?"

@@ -53,4 +53,18 @@ if [[ -e $tree/tools/testing/selftests/virtio_msg/Makefile ]]; then
 	hook tools/testing/selftests/Makefile 'TARGETS += virtio_msg' \
 		'/^TARGETS += vfio/a TARGETS += virtio_msg'
 fi
+
+# Our entry goes before the first one whose title comes after it.
+title=$(grep -m 1 '^VIRTIO' "$ROOT/MAINTAINERS" 2>/dev/null || true)
+if [[ $title ]] && ! grep -qxF "$title" "$tree/MAINTAINERS"; then
+	awk -v title="$title" '
+		NR == FNR { if ($0 == title) ours = 1; if (ours) entry = entry $0 "\n"; next }
+		/^Maintainers List/ { list = 1 }
+		list && !done && before == "" && /^[0-9A-Z]/ && $0 > title {
+			printf "%s\n", entry
+			done = 1
+		}
+		{ print; before = $0 }' "$ROOT/MAINTAINERS" "$tree/MAINTAINERS" >"$tree/MAINTAINERS.new"
+	mv "$tree/MAINTAINERS.new" "$tree/MAINTAINERS"
+fi
 echo "$tree"

@@ -40,7 +40,7 @@ run_quiet() {
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.2
 		if ((SECONDS - start >= next)); then
-			say "   ... $((SECONDS - start)) s: $(tail -n 1 "$log" | cut -c 1-100)"
+			say "   ... $((SECONDS - start)) s: $(grep . "$log" | tail -n 1 | cut -c 1-100)"
 			((next += 20))
 		fi
 	done
@@ -197,7 +197,7 @@ NEEDS_STATIC=(perl shellcheck)
 need_packages() {
 	local p missing=() apt=(apt-get -q -y --no-install-recommends)
 
-	for p; do
+	for p in $(printf '%s\n' "$@" | sort -u); do
 		dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null |
 			grep -qx installed || missing+=("$p")
 	done

@@ -22,7 +22,10 @@ trap 'rm -rf "$tmp"' EXIT
 # A small tree of only those files that the series changes.
 (cd "$ksrc" && cp --parents -t "$tmp" drivers/virtio/{Kconfig,Makefile} MAINTAINERS \
 	Documentation/{driver-api/virtio,userspace-api}/index.rst tools/testing/selftests/Makefile)
-git_() { git -C "$tmp" -c core.autocrlf=false -c commit.gpgSign=false "$@"; }
+git_() {
+	git -C "$tmp" -c core.autocrlf=false -c core.excludesFile=/dev/null \
+		-c commit.gpgSign=false "$@"
+}
 git_ init -q
 for k in name email; do
 	v=$(git -C "$ROOT" config "user.$k" || echo "virtio-msg@localhost")
@@ -34,16 +37,12 @@ base=$(git_ rev-parse HEAD)
 
 "$HERE/graft.sh" "$tmp" >/dev/null
 
-# add SUBJECT PATH...: a patch of what is new below PATH; its text is read.
+# add SUBJECT PATHSPEC...: a patch of what is new there; its text is read.
 add() {
-	local subject=$1 p found=()
+	local subject=$1
 	shift
-	for p; do
-		[[ -z $(git_ status --porcelain -- "$p") ]] || found+=("$p")
-	done
-	((${#found[@]})) || { cat >/dev/null; return 0; }
-	git_ add -- "${found[@]}"
-	git_ commit -q -m "$subject" -m "$(cat)"
+	git_ ls-files -z -o -m -- "$@" | xargs -0 -r git -C "$tmp" add --
+	git_ diff --cached --quiet || { echo "$subject"; echo; cat; } | git_ commit -q -F -
 }
 m=drivers/virtio/msg
 
@@ -53,6 +52,13 @@ that messages arrive: no shared registers, no trapped accesses. Describe
 the messages of the transport and of its buses, and encode, decode and
 validate them in one file that knows nothing else, so that it can be
 tested and fuzzed in user space from the same source.
+END
+add "virtio-msg: Add the transport core" \
+	"$m" ":!$m/loopback*" ":!$m/tests" include/linux <<'END'
+Devices, virtqueues, bus instances and the memory pool. A bus driver
+hands messages over and says where memory can be shared; everything
+else is here, once for all of them. What a peer sends is validated
+before it is used, and every wait is bounded.
 END
 add "virtio-msg: Add a bus whose devices are programs" \
 	include/uapi/linux/virtio_msg_lb.h "$m/loopback*" <<'END'
@@ -64,12 +70,6 @@ add "virtio-msg: Add KUnit tests" "$m/tests" <<'END'
 Whatever can go wrong between two sides that do not trust each other can
 be played through without hardware: answers that are late, missing,
 duplicated or malformed, and devices that come, go and stall.
-END
-add "virtio-msg: Add the transport core" "$m" include/linux <<'END'
-Devices, virtqueues, bus instances and the memory pool. A bus driver
-hands messages over and says where memory can be shared; everything
-else is here, once for all of them. What a peer sends is validated
-before it is used, and every wait is bounded.
 END
 add "tools: Add a device side library for virtio-msg" tools/virtio-msg <<'END'
 Devices over virtio-msg are ordinary programs. Spare each of them the
