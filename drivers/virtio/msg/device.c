@@ -376,31 +376,6 @@ static u8 vmsg_dev_get_status(struct virtio_device *vdev)
 	return vd->status;
 }
 
-static void vmsg_dev_set_status(struct virtio_device *vdev, u8 status)
-{
-	struct vmsg_dev *vd = to_vmsg_dev(vdev);
-	struct vmsg_msg msg = {
-		.id = VIRTIO_MSG_SET_DEVICE_STATUS,
-		.status = status,
-	};
-
-	scoped_guard(mutex, &vd->lock) {
-		if (READ_ONCE(vd->state) == VMSG_DEV_NEEDS_RESET ||
-		    vmsg_dev_ask_locked(vd, &msg))
-			return;
-		vd->status_written = status;
-		vmsg_dev_note_status(vd, msg.status);
-	}
-	/* What the configuration holds may depend on the features. */
-	if ((status & VIRTIO_CONFIG_S_FEATURES_OK) &&
-	    !(status & VIRTIO_CONFIG_S_DRIVER_OK))
-		atomic_inc(&vd->config_seq);
-	if (msg.status & VIRTIO_CONFIG_S_NEEDS_RESET)
-		vmsg_dev_fail(vd);
-	else if (vd->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		vmsg_vq_start(vd);
-}
-
 /* Writes status 0 and waits until the device reads it back. */
 static int vmsg_dev_do_reset(struct vmsg_dev *vd)
 {
@@ -446,6 +421,63 @@ static void vmsg_dev_reset(struct virtio_device *vdev)
 			     err);
 		vmsg_dev_fail(vd);
 	}
+}
+
+/*
+ * The virtio core resets a device when its driver goes, but not when a probe has
+ * failed. So a status that says no more than DRIVER to a device that failed is
+ * the next probe, and needs the reset that never happened.
+ */
+static bool vmsg_dev_begins_anew(struct vmsg_dev *vd, u8 status)
+{
+	u8 added = status & ~vd->status & ~VIRTIO_CONFIG_S_NEEDS_RESET;
+
+	if (READ_ONCE(vd->state) != VMSG_DEV_NEEDS_RESET &&
+	    !(vd->status & VIRTIO_CONFIG_S_FAILED))
+		return false;
+	return (status & VIRTIO_CONFIG_S_DRIVER) &&
+	       !(added & ~VIRTIO_CONFIG_S_DRIVER);
+}
+
+static int vmsg_dev_write_status(struct vmsg_dev *vd, u8 status)
+{
+	struct vmsg_msg msg = {
+		.id = VIRTIO_MSG_SET_DEVICE_STATUS,
+		.status = status,
+	};
+	int err;
+
+	guard(mutex)(&vd->lock);
+	vd->status_written = status;
+	if (READ_ONCE(vd->state) == VMSG_DEV_NEEDS_RESET) {
+		/* The device will not hear it, the core still has to. */
+		vd->status |= status & VIRTIO_CONFIG_S_FAILED;
+		return -EIO;
+	}
+	err = vmsg_dev_ask_locked(vd, &msg);
+	if (!err)
+		vmsg_dev_note_status(vd, msg.status);
+	return err;
+}
+
+static void vmsg_dev_set_status(struct virtio_device *vdev, u8 status)
+{
+	struct vmsg_dev *vd = to_vmsg_dev(vdev);
+
+	if (vmsg_dev_begins_anew(vd, status)) {
+		vmsg_dev_reset(vdev);
+		status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+	}
+	if (vmsg_dev_write_status(vd, status))
+		return;
+	/* What the configuration holds may depend on the features. */
+	if ((status & VIRTIO_CONFIG_S_FEATURES_OK) &&
+	    !(status & VIRTIO_CONFIG_S_DRIVER_OK))
+		atomic_inc(&vd->config_seq);
+	if (vd->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		vmsg_dev_fail(vd);
+	else if (vd->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		vmsg_vq_start(vd);
 }
 
 /*

@@ -108,7 +108,6 @@ struct vmsg_lb {
  * @index: queue index
  * @kick: signalled in place of EVENT_AVAIL, or NULL
  * @used: watched in place of EVENT_USED, or NULL
- * @used_file: file of @used, while it is being watched
  * @wait: in the wait queue of @used
  * @poll: puts @wait there
  * @work: raises the callback
