@@ -20,6 +20,7 @@
  *
  * Whatever a peer sends that is not right is counted in statistics and dropped.
  */
+#include <kunit/visibility.h>
 #include <linux/bitmap.h>
 #include <linux/idr.h>
 #include <linux/module.h>
@@ -178,6 +179,7 @@ int vmsg_bus_request(struct virtio_msg_bus *bus, struct vmsg_msg *msg,
 	}
 	return req.result;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_bus_request);
 
 /**
  * vmsg_bus_abort() - end the requests of a device, or all of them
@@ -203,6 +205,7 @@ void vmsg_bus_abort(struct virtio_msg_bus *bus, int dev_num)
 			vmsg_bus_end(bus, req, -ENODEV);
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_bus_abort);
 
 static int vmsg_bus_answer(struct virtio_msg_bus *bus, const void *frame,
 			   size_t size, const struct vmsg_msg *hdr)
@@ -296,6 +299,7 @@ void vmsg_bus_kick(struct virtio_msg_bus *bus, struct vmsg_kick *kick,
 		vmsg_bus_count(bus, VMSG_STAT_KICKS_MERGED);
 	vmsg_bus_drain_kicks(bus);
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_bus_kick);
 
 /**
  * vmsg_bus_cancel_kick() - forget the mark of a queue that ends
@@ -309,6 +313,7 @@ void vmsg_bus_cancel_kick(struct virtio_msg_bus *bus, struct vmsg_kick *kick)
 	guard(spinlock_irqsave)(&bus->kick_lock);
 	list_del_init(&kick->node);
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_bus_cancel_kick);
 
 /**
  * virtio_msg_bus_tx_room() - the carrier has room for kicks again

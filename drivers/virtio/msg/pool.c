@@ -16,6 +16,7 @@
  * The peer can write to the whole pool at any time. So nothing in it is ever
  * used to find one's way: where a place belongs to is remembered outside.
  */
+#include <kunit/visibility.h>
 #include <linux/dma-mapping.h>
 #include <linux/export.h>
 #include <linux/highmem.h>
@@ -95,6 +96,7 @@ void *vmsg_pool_vaddr(struct virtio_msg_pool *pool, u64 address, size_t size)
 		return NULL;
 	return pool->vaddr + offset;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_vaddr);
 
 static dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, size_t size)
 {
@@ -156,6 +158,7 @@ void vmsg_pool_client_init(struct vmsg_pool_client *client,
 	spin_lock_init(&client->lock);
 	INIT_LIST_HEAD(&client->suspects);
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_client_init);
 
 /**
  * vmsg_pool_client_release() - the device is known not to write any more
@@ -176,6 +179,7 @@ void vmsg_pool_client_release(struct vmsg_pool_client *client)
 		kfree(suspect);
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_client_release);
 
 /*
  * Where a granule came from
@@ -456,6 +460,7 @@ size_t vmsg_pool_used(struct virtio_msg_pool *pool)
 {
 	return pool ? atomic_long_read(&pool->used) : 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_used);
 
 /**
  * virtio_msg_pool_create() - declare memory as a pool

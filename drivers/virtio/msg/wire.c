@@ -12,6 +12,7 @@
 #include "wire.h"
 
 #ifdef __KERNEL__
+#include <kunit/visibility.h>
 #include <linux/array_size.h>
 #include <linux/byteorder/generic.h>
 #include <linux/errno.h>
@@ -22,6 +23,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define EXPORT_SYMBOL_IF_KUNIT(symbol)
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define cpu_to_le16(x)	htole16(x)
 #define cpu_to_le32(x)	htole32(x)
@@ -326,6 +328,7 @@ int vmsg_wire_frame(const void *frame, size_t len, size_t max,
 	msg->token = le16_to_cpu(hdr.token);
 	return size;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_frame);
 
 /*
  * How many bytes the fields of @msg say that follow the fixed part, given that
@@ -398,6 +401,7 @@ int vmsg_wire_decode(const void *frame, size_t len, size_t max,
 	msg->data_len = tail;
 	return size;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_decode);
 
 /**
  * vmsg_wire_encode() - write a message into a frame
@@ -440,6 +444,7 @@ int vmsg_wire_encode(const struct vmsg_msg *msg, void *frame, size_t room)
 		memcpy(payload + layout->size, msg->data, msg->data_len);
 	return size + msg->data_len;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_encode);
 
 /**
  * vmsg_wire_data_room() - how much data a message of a certain size can carry
@@ -459,6 +464,7 @@ size_t vmsg_wire_data_room(u8 type, u8 id, size_t max)
 		return 0;
 	return max - VMSG_HDR_SIZE - layout->size;
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_data_room);
 
 /**
  * vmsg_wire_block() - one feature block of a decoded message
@@ -477,6 +483,7 @@ u32 vmsg_wire_block(const struct vmsg_msg *msg, u32 n)
 	memcpy(&word, msg->data + n * sizeof(word), sizeof(word));
 	return le32_to_cpu(word);
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_block);
 
 /**
  * vmsg_wire_put_block() - write one feature block for a message to be encoded
@@ -492,3 +499,4 @@ void vmsg_wire_put_block(void *data, u32 n, u32 bits)
 
 	memcpy((u8 *)data + n * sizeof(word), &word, sizeof(word));
 }
+EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_put_block);

@@ -95,10 +95,11 @@ struct virtio_msg_lb_setup {
  * @used_fd: eventfd that the program signals in place of EVENT_USED, -1 = none
  * @reserved: 0
  *
- * Possible once the queue has been enabled (the SET_VQUEUE request was read).
- * It holds until the next call for this queue, or until the queue is gone:
- * reset, RESET_VQUEUE or the end of the device. A program calls it again when
- * the queue is enabled again.
+ * Possible once the device is known, which it is when it has answered
+ * GET_DEVICE_INFO; a good moment is the SET_VQUEUE request, before answering it.
+ * It holds until the next call for this queue or until the device is removed,
+ * also over resets. A queue with VIRTIO_F_NOTIFICATION_DATA wants no kick_fd:
+ * an eventfd cannot carry the offset.
  */
 struct virtio_msg_lb_queue {
 	__u32 size;
