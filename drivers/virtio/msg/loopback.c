@@ -62,9 +62,8 @@ struct vmsg_lb_frame {
  * @max_msg_size: bytes of the largest frame
  * @pool: what the devices see
  * @memfd: the same as a file
- * @pages: the same as pages, @num_pages of them
- * @num_pages: entries in @pages
- * @vaddr: the same as one stretch of kernel memory
+ * @vaddr: the same as one stretch of kernel memory, whose pages are held
+ * @num_pages: pages of it
  * @lock: protects @frames, @num_frames, @kick and @kick_full
  * @frames: requests that the program has not read yet
  * @num_frames: how many of them
@@ -83,9 +82,8 @@ struct vmsg_lb {
 
 	struct virtio_msg_pool *pool;
 	struct file *memfd;
-	struct page **pages;
-	unsigned long num_pages;
 	void *vaddr;
+	unsigned long num_pages;
 
 	spinlock_t lock;
 	struct list_head frames;
@@ -420,40 +418,52 @@ err_put:
 	return ERR_PTR(err);
 }
 
-static void vmsg_lb_unmap(struct vmsg_lb *lb)
+static void vmsg_lb_unmap(struct vmsg_lb *lb, unsigned long num_pages)
 {
 	unsigned long i;
 
+	if (!lb->vaddr)
+		return;
+	/* Nobody looks at the mapping any more, so its pages may go before. */
+	for (i = 0; i < num_pages; i++)
+		put_page(vmalloc_to_page(lb->vaddr + (i << PAGE_SHIFT)));
 	vunmap(lb->vaddr);
-	for (i = 0; i < lb->num_pages; i++)
-		put_page(lb->pages[i]);
-	kvfree(lb->pages);
 	lb->vaddr = NULL;
-	lb->pages = NULL;
-	lb->num_pages = 0;
 }
 
 /* Holds every page of the pool and maps them in a row. */
-static int vmsg_lb_map(struct vmsg_lb *lb, u64 size)
+static int vmsg_lb_map(struct vmsg_lb *lb, unsigned long num_pages)
 {
-	unsigned long i, n = size >> PAGE_SHIFT;
-	struct page *page;
+	struct page **pages, *page;
+	unsigned long i;
+	int err = 0;
 
-	lb->pages = kvcalloc(n, sizeof(*lb->pages), GFP_KERNEL_ACCOUNT);
-	if (!lb->pages)
+	pages = kvcalloc(num_pages, sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	if (!pages)
 		return -ENOMEM;
-	for (i = 0; i < n; i++) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		page = shmem_read_mapping_page(lb->memfd->f_mapping, i);
-		if (IS_ERR(page))
-			return PTR_ERR(page);
-		lb->pages[i] = page;
-		lb->num_pages = i + 1;
+	for (i = 0; i < num_pages; i++) {
+		page = fatal_signal_pending(current) ? ERR_PTR(-EINTR) :
+		       shmem_read_mapping_page(lb->memfd->f_mapping, i);
+		if (IS_ERR(page)) {
+			err = PTR_ERR(page);
+			goto err_put;
+		}
+		pages[i] = page;
 		cond_resched();
 	}
-	lb->vaddr = vmap(lb->pages, n, VM_MAP, PAGE_KERNEL);
-	return lb->vaddr ? 0 : -ENOMEM;
+	lb->vaddr = vmap(pages, num_pages, VM_MAP, PAGE_KERNEL);
+	if (!lb->vaddr) {
+		err = -ENOMEM;
+		goto err_put;
+	}
+	kvfree(pages);
+	return 0;
+
+err_put:
+	while (i--)
+		put_page(pages[i]);
+	kvfree(pages);
+	return err;
 }
 
 static int vmsg_lb_make_pool(struct vmsg_lb *lb, struct virtio_msg_lb_setup *arg)
@@ -479,7 +489,8 @@ static int vmsg_lb_make_pool(struct vmsg_lb *lb, struct virtio_msg_lb_setup *arg
 	}
 	/* Its pages are held: reclaim would look at them in vain. */
 	mapping_set_unevictable(lb->memfd->f_mapping);
-	err = vmsg_lb_map(lb, arg->pool_size);
+	lb->num_pages = arg->pool_size >> PAGE_SHIFT;
+	err = vmsg_lb_map(lb, lb->num_pages);
 	if (err)
 		return err;
 	/* Device addresses are offsets; the pool never hands out its first. */
@@ -498,7 +509,7 @@ static void vmsg_lb_drop_pool(struct vmsg_lb *lb)
 	if (lb->pool)
 		virtio_msg_pool_destroy(lb->pool);
 	lb->pool = NULL;
-	vmsg_lb_unmap(lb);
+	vmsg_lb_unmap(lb, lb->num_pages);
 	if (lb->memfd) {
 		mapping_clear_unevictable(lb->memfd->f_mapping);
 		fput(lb->memfd);
@@ -672,28 +683,30 @@ static long vmsg_lb_ioctl(struct file *file, unsigned int cmd,
 	return -ENOTTY;
 }
 
-/* Takes the kick or the oldest frame if it fits into @room, else -EMSGSIZE. */
+/*
+ * Takes the oldest frame or else the kick if it fits into @room, else -EMSGSIZE.
+ * There are only so many frames, while kicks may never end.
+ */
 static int vmsg_lb_next_frame(struct vmsg_lb *lb, u8 *kick,
 			      struct vmsg_lb_frame **frame, size_t room)
 {
 	guard(spinlock_irqsave)(&lb->lock);
-	*frame = NULL;
-	if (lb->kick_full) {
-		if (room < sizeof(lb->kick))
-			return -EMSGSIZE;
-		memcpy(kick, lb->kick, sizeof(lb->kick));
-		lb->kick_full = false;
-		return sizeof(lb->kick);
-	}
 	*frame = list_first_entry_or_null(&lb->frames, struct vmsg_lb_frame,
 					  node);
-	if (!*frame)
+	if (*frame) {
+		if (room < (*frame)->size)
+			return -EMSGSIZE;
+		list_del(&(*frame)->node);
+		lb->num_frames--;
+		return (*frame)->size;
+	}
+	if (!lb->kick_full)
 		return -EAGAIN;
-	if (room < (*frame)->size)
+	if (room < sizeof(lb->kick))
 		return -EMSGSIZE;
-	list_del(&(*frame)->node);
-	lb->num_frames--;
-	return (*frame)->size;
+	memcpy(kick, lb->kick, sizeof(lb->kick));
+	lb->kick_full = false;
+	return sizeof(lb->kick);
 }
 
 static bool vmsg_lb_readable(struct vmsg_lb *lb)

@@ -133,7 +133,7 @@ static void vmsg_pool_release(struct vmsg_pool_client *client,
 		vmsg_pool_give(client->pool, address, size);
 		return;
 	}
-	suspect = kmalloc(sizeof(*suspect), GFP_ATOMIC);
+	suspect = kmalloc(sizeof(*suspect), GFP_ATOMIC | __GFP_NOWARN);
 	/* Without a note of it the place is lost until the bus ends. */
 	if (!suspect)
 		return;
@@ -205,7 +205,8 @@ static bool vmsg_pool_set_origin(struct virtio_msg_pool *pool,
 	for (i = 0; i < n; i++) {
 		slot = &pool->origins[(first + i) >> VMSG_CHUNK_SHIFT];
 		if (unlikely(!READ_ONCE(*slot))) {
-			chunk = kcalloc(VMSG_CHUNK, sizeof(*chunk), GFP_ATOMIC);
+			chunk = kcalloc(VMSG_CHUNK, sizeof(*chunk),
+					GFP_ATOMIC | __GFP_NOWARN);
 			if (!chunk)
 				return false;
 			if (cmpxchg(slot, NULL, chunk))

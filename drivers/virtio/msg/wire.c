@@ -14,7 +14,6 @@
 #ifdef __KERNEL__
 #include <kunit/visibility.h>
 #include <linux/array_size.h>
-#include <linux/byteorder/generic.h>
 #include <linux/errno.h>
 #include <linux/string.h>
 #include <asm/byteorder.h>
