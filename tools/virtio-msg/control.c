@@ -5,7 +5,7 @@
  * One command a line, one line of answer on stdout: "ok ..." or "error ...".
  *
  *	add blk|rng SPEC	as on the command line
- *	remove NUM		tell the driver; "removed NUM" when it has let go
+ *	remove NUM		"removed NUM" follows when it has left
  *	resize NUM BYTES [generic|range|data]
  *	needs-reset NUM
  *	stats
@@ -26,9 +26,12 @@
 
 #define CONTROL_LINE	1024
 #define COMMANDS	"add, remove, resize, needs-reset, stats and quit"
-/* How often to look whether a driver has let go, and how often at most. */
-#define CONTROL_REAP_MS	20
-#define CONTROL_REAPS	150
+/*
+ * A removed device answers requests for so long, as they may have crossed the
+ * announcement; so often its model is given more time.
+ */
+#define CONTROL_REAP_MS	100
+#define CONTROL_REAPS	30
 
 struct control {
 	struct vmsg_bus *bus;
@@ -69,9 +72,9 @@ void control_leave_all(struct vmsg_bus *bus)
 }
 
 /**
- * control_reap() - free the leaving devices that nobody uses any more
+ * control_reap() - free the devices that have left
  * @bus: the bus
- * @force: free those as well that are in use
+ * @force: free those as well that are just leaving
  *
  * Return: true if there are leaving devices left.
  */
@@ -85,7 +88,7 @@ bool control_reap(struct vmsg_bus *bus, bool force)
 		from = vmsg_device_num(dev) + 1;
 		if (!vmsg_device_leaving(dev))
 			continue;
-		if (vmsg_device_status(dev) && !force) {
+		if (!vmsg_device_left(dev) && !force) {
 			left = true;
 			continue;
 		}
@@ -160,7 +163,6 @@ static void control_remove(struct control *control, char **state)
 		return;
 	vmsg_device_leave(dev);
 	control_answer("ok removing %u", vmsg_device_num(dev));
-	/* Not at once: the driver may be about to use it. */
 	control->reaps = 0;
 	control_timer_set(control, CONTROL_REAP_MS);
 }

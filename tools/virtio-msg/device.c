@@ -117,21 +117,6 @@ struct vmsg_device *vmsg_device_add(struct vmsg_bus *bus, uint32_t num,
 }
 
 /**
- * vmsg_device_leave() - tell the driver side that a device goes away
- * @dev: the device
- *
- * It goes on serving requests and buffers, so that the driver can let go of it:
- * then its status becomes 0. Free it then, or when that takes too long.
- */
-void vmsg_device_leave(struct vmsg_device *dev)
-{
-	if (dev->leaving)
-		return;
-	dev->leaving = true;
-	vmsg_device_announce(dev);
-}
-
-/**
  * vmsg_device_free() - free a device, at once
  * @dev: the device; requests to it are not answered any more
  */
@@ -227,6 +212,17 @@ uint8_t vmsg_device_status(const struct vmsg_device *dev)
 bool vmsg_device_leaving(const struct vmsg_device *dev)
 {
 	return dev->leaving;
+}
+
+/**
+ * vmsg_device_left() - can a leaving device be freed?
+ * @dev: the device
+ *
+ * Return: true if it touches no memory and the driver side has been told.
+ */
+bool vmsg_device_left(const struct vmsg_device *dev)
+{
+	return dev->leaving && !dev->resetting && !dev->announce_pending;
 }
 
 /**
@@ -338,7 +334,8 @@ void vmsg_device_send_pending(struct vmsg_device *dev)
 {
 	uint32_t i;
 
-	if (dev->announce_pending)
+	/* The end is not announced while the model still touches memory. */
+	if (dev->announce_pending && !(dev->leaving && dev->resetting))
 		vmsg_device_announce(dev);
 	/* Several may have been merged, so it is the form that says least. */
 	if (dev->config_pending)
@@ -369,6 +366,7 @@ void vmsg_device_reset_done(struct vmsg_device *dev)
 	dev->config_pending = false;
 	dev->status = 0;
 	dev->resetting = false;
+	vmsg_device_send_pending(dev);
 }
 
 static void vmsg_device_reset(struct vmsg_device *dev)
@@ -385,6 +383,24 @@ static void vmsg_device_reset(struct vmsg_device *dev)
 		ret = dev->ops->reset(dev);
 	if (ret != VMSG_LATER)
 		vmsg_device_reset_done(dev);
+}
+
+/**
+ * vmsg_device_leave() - tell the driver side that a device goes away
+ * @dev: the device
+ *
+ * The driver side may use the memory for something else as soon as it knows, so
+ * the device is reset before it is told. Requests are answered until
+ * vmsg_device_free(), which is to wait for vmsg_device_left().
+ */
+void vmsg_device_leave(struct vmsg_device *dev)
+{
+	if (dev->leaving)
+		return;
+	dev->leaving = true;
+	dev->announce_pending = true;
+	vmsg_device_reset(dev);
+	vmsg_device_send_pending(dev);
 }
 
 static bool vmsg_device_features_ok(struct vmsg_device *dev)
@@ -424,7 +440,7 @@ static void vmsg_device_set_status(struct vmsg_device *dev, uint32_t status)
 		vmsg_device_reset(dev);
 		return;
 	}
-	if (dev->resetting)
+	if (dev->resetting || dev->leaving)
 		return;
 	added = status & VMSG_STATUS_DRIVER & ~dev->status;
 	if (added & VIRTIO_CONFIG_S_FEATURES_OK &&

@@ -19,10 +19,8 @@
 
 #define MAIN_VERSION	"0.1"
 #define MAIN_MAX_SPECS	1024
-/* How long drivers get to let go of their devices at the end. */
+/* How long devices get at the end to let go of the memory. */
 #define MAIN_LEAVE_MS	3000
-/* How long at least: one of them may just be about to begin. */
-#define MAIN_LINGER_MS	100
 #define MAIN_POLL_MS	10
 
 enum {
@@ -359,7 +357,10 @@ static int main_ms_since(const struct timespec *start)
 	       (now.tv_nsec - start->tv_nsec) / 1000000;
 }
 
-/* Let the drivers go, for a bounded time. */
+/*
+ * Say goodbye. The driver side sends nothing more to a device that has been
+ * announced as removed, and the end of the link removes what is left.
+ */
 static void main_leave(struct main_state *state)
 {
 	struct timespec start;
@@ -370,14 +371,14 @@ static void main_leave(struct main_state *state)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	control_leave_all(state->bus);
 	while (!state->bus_dead && ms < MAIN_LEAVE_MS) {
-		if (ms >= MAIN_LINGER_MS && !control_reap(state->bus, false))
+		if (!control_reap(state->bus, false))
 			return;
 		if (vmsg_loop_once(state->loop, MAIN_POLL_MS) < 0)
 			break;
 		ms = main_ms_since(&start);
 	}
 	if (!state->bus_dead)
-		vmsg_warn("note: drivers still hold devices after %d ms; they lose them now",
+		vmsg_warn("note: devices are still busy after %d ms; they are cut off",
 			  MAIN_LEAVE_MS);
 	control_reap(state->bus, true);
 }

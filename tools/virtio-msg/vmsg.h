@@ -296,6 +296,7 @@ const char *vmsg_device_name(const struct vmsg_device *dev);
 uint16_t vmsg_device_num(const struct vmsg_device *dev);
 uint8_t vmsg_device_status(const struct vmsg_device *dev);
 bool vmsg_device_leaving(const struct vmsg_device *dev);
+bool vmsg_device_left(const struct vmsg_device *dev);
 bool vmsg_device_has_feature(const struct vmsg_device *dev, unsigned int bit);
 struct vmsg_vq *vmsg_device_vq(struct vmsg_device *dev, uint32_t index);
 void vmsg_device_config_changed(struct vmsg_device *dev, uint32_t offset,
