@@ -602,14 +602,16 @@ static void vmsg_bus_scan_work(struct work_struct *work)
 	struct virtio_msg_bus *bus =
 		container_of(work, struct virtio_msg_bus, scan_work);
 	size_t frame_max = min(bus->info.max_msg_size, VMSG_FRAME_MAX);
-	u8 *frames __free(kfree) = kcalloc(2, frame_max, GFP_KERNEL);
 	int offset = 0, windows = 0;
+	u8 *frames;
 
+	frames = kcalloc(2, frame_max, GFP_KERNEL);
 	if (!frames)
 		return;
 	do {
 		offset = vmsg_bus_scan_window(bus, frames, frame_max, offset);
 	} while (offset > 0 && ++windows < VMSG_WINDOWS);
+	kfree(frames);
 	if (offset < 0 && !READ_ONCE(bus->dead))
 		vmsg_bus_err(bus, "GET_DEVICES failed (%d), only devices that announce themselves are used\n",
 			     offset);
@@ -698,6 +700,7 @@ static int vmsg_bus_for_each(struct virtio_msg_bus *bus,
 	return err;
 }
 
+#ifdef CONFIG_PM_SLEEP
 /**
  * virtio_msg_bus_freeze() - the device side is about to lose its state
  * @bus: the bus
@@ -732,6 +735,7 @@ int virtio_msg_bus_restore(struct virtio_msg_bus *bus)
 	return vmsg_bus_for_each(bus, vmsg_dev_restore);
 }
 EXPORT_SYMBOL_GPL(virtio_msg_bus_restore);
+#endif
 
 static int vmsg_bus_shutdown_one(struct vmsg_dev *vd)
 {

@@ -915,6 +915,7 @@ void vmsg_dev_remove(struct vmsg_dev *vd, bool peer_alive)
 	vmsg_dev_queue(vd);
 }
 
+#ifdef CONFIG_PM_SLEEP
 /**
  * vmsg_dev_freeze() - stop the driver and reset the device
  * @vd: the device
@@ -949,6 +950,7 @@ int vmsg_dev_restore(struct vmsg_dev *vd)
 	vd->frozen = false;
 	return virtio_device_restore(&vd->vdev);
 }
+#endif
 
 /**
  * vmsg_dev_shutdown() - the system goes down: stop the device for good

@@ -70,7 +70,7 @@ enum vmsg_pool_state {
 struct vmsg_pool_client {
 	struct virtio_msg_pool *pool;
 	enum vmsg_pool_state state;
-	spinlock_t lock;
+	spinlock_t lock; /* @suspects */
 	struct list_head suspects;
 	u8 grave;
 };
@@ -152,20 +152,20 @@ struct virtio_msg_bus {
 	bool leaving;
 	bool cut_off;
 
-	spinlock_t req_lock;
+	spinlock_t req_lock; /* @reqs and what they point to */
 	struct vmsg_request *reqs[VMSG_REQUESTS];
 	u16 req_round[VMSG_REQUESTS];
 	unsigned int req_next;
 	wait_queue_head_t req_room;
 
-	spinlock_t kick_lock;
+	spinlock_t kick_lock; /* @kicks */
 	struct list_head kicks;
 
 	struct xarray devs;
 	atomic_t num_devs;
 	wait_queue_head_t dev_gone;
 
-	spinlock_t hot_lock;
+	spinlock_t hot_lock; /* @added, @removed, @ping */
 	unsigned long *added;
 	unsigned long *removed;
 	struct vmsg_msg ping;
@@ -266,7 +266,7 @@ struct vmsg_dev {
 	bool frozen;
 	struct work_struct fail_work;
 
-	spinlock_t event_lock;
+	spinlock_t event_lock; /* @state, @config_ready */
 	enum vmsg_dev_state state;
 	bool config_ready;
 	bool config_pending;
@@ -274,7 +274,7 @@ struct vmsg_dev {
 	bool status_stale;
 	atomic_long_t requests;
 
-	struct mutex lock;
+	struct mutex lock; /* one request at a time */
 	u8 *frames;
 	size_t frame_max;
 	u32 device_id;
@@ -294,7 +294,7 @@ struct vmsg_dev {
 	int config_at;
 	u32 config_gen;
 
-	struct mutex vq_mutex;
+	struct mutex vq_mutex; /* the making and ending of @vqs */
 	struct vmsg_vqs __rcu *vqs;
 
 	struct vmsg_pool_client client;
@@ -306,8 +306,12 @@ static inline struct vmsg_dev *to_vmsg_dev(struct virtio_device *vdev)
 }
 
 #define vmsg_dev_err(vd, fmt, ...)					\
-	dev_err_ratelimited(&(vd)->bus->dev, "device %u: " fmt,		\
-			    (vd)->num, ##__VA_ARGS__)
+do {									\
+	struct vmsg_dev *__vd = (vd);					\
+									\
+	dev_err_ratelimited(&__vd->bus->dev, "device %u: " fmt,		\
+			    __vd->num, ##__VA_ARGS__);			\
+} while (0)
 
 /* The feature bits of the driver side, as an array of VIRTIO_FEATURES_U64S. */
 static inline u64 *vmsg_dev_driver_features(struct vmsg_dev *vd)

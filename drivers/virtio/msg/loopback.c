@@ -76,7 +76,7 @@ struct vmsg_lb_frame {
  * @kick_work: tries kicks again that no eventfd could be signalled for
  */
 struct vmsg_lb {
-	struct mutex setup_mutex;
+	struct mutex setup_mutex; /* the making of @bus */
 	struct virtio_msg_bus *bus;
 	size_t max_msg_size;
 
@@ -85,15 +85,15 @@ struct vmsg_lb {
 	void *vaddr;
 	unsigned long num_pages;
 
-	spinlock_t lock;
+	spinlock_t lock; /* @frames and @kick */
 	struct list_head frames;
 	unsigned int num_frames;
 	u8 kick[VIRTIO_MSG_KICK_SIZE];
 	bool kick_full;
 	wait_queue_head_t readable;
-	struct mutex read_mutex;
+	struct mutex read_mutex; /* one reader at a time */
 
-	struct mutex queue_mutex;
+	struct mutex queue_mutex; /* changes of @queues */
 	struct xarray queues;
 	struct irq_work kick_work;
 };

@@ -51,7 +51,7 @@ struct vmsg_vq {
 	struct virtqueue *vq;
 	struct vmsg_dev *vd;
 	struct vmsg_kick kick;
-	spinlock_t lock;
+	spinlock_t lock; /* the callback */
 	bool live;
 	bool used_pending;
 	bool kick_pending;
@@ -78,9 +78,17 @@ static struct vmsg_vqs *vmsg_vq_table(struct vmsg_dev *vd)
 					 lockdep_is_held(&vd->vq_mutex));
 }
 
-#define vmsg_for_each_vq(q, vqs)					\
-	for ((q) = (vqs)->vq; (q) < (vqs)->vq + (vqs)->num; (q)++)	\
-		if (!(q)->vq) {} else
+/* The queue after @q, the first one after NULL; NULL at the end. */
+static struct vmsg_vq *vmsg_vq_next(struct vmsg_dev *vd, struct vmsg_vq *q)
+{
+	struct vmsg_vqs *vqs = vmsg_vq_table(vd);
+
+	if (!vqs)
+		return NULL;
+	q = q ? q + 1 : vqs->vq;
+	/* Those that are not there yet are all at the end. */
+	return q < vqs->vq + vqs->num && q->vq ? q : NULL;
+}
 
 /*
  * Notifications
@@ -189,16 +197,12 @@ static void vmsg_vq_set_dormant(struct vmsg_vq *q)
  */
 void vmsg_vq_start(struct vmsg_dev *vd)
 {
-	struct vmsg_vqs *vqs;
-	struct vmsg_vq *q;
+	struct vmsg_vq *q = NULL;
 
 	guard(mutex)(&vd->vq_mutex);
-	vqs = vmsg_vq_table(vd);
-	if (!vqs)
-		return;
 	/* Callbacks raise softirqs that are to run right away. */
 	local_bh_disable();
-	vmsg_for_each_vq(q, vqs)
+	while ((q = vmsg_vq_next(vd, q)))
 		vmsg_vq_set_live(q);
 	local_bh_enable();
 }
@@ -211,14 +215,10 @@ void vmsg_vq_start(struct vmsg_dev *vd)
  */
 void vmsg_vq_stop(struct vmsg_dev *vd)
 {
-	struct vmsg_vqs *vqs;
-	struct vmsg_vq *q;
+	struct vmsg_vq *q = NULL;
 
 	guard(mutex)(&vd->vq_mutex);
-	vqs = vmsg_vq_table(vd);
-	if (!vqs)
-		return;
-	vmsg_for_each_vq(q, vqs)
+	while ((q = vmsg_vq_next(vd, q)))
 		vmsg_vq_set_dormant(q);
 }
 
@@ -230,14 +230,10 @@ void vmsg_vq_stop(struct vmsg_dev *vd)
  */
 void vmsg_vq_synchronize(struct vmsg_dev *vd)
 {
-	struct vmsg_vqs *vqs;
-	struct vmsg_vq *q;
+	struct vmsg_vq *q = NULL;
 
 	guard(mutex)(&vd->vq_mutex);
-	vqs = vmsg_vq_table(vd);
-	if (!vqs)
-		return;
-	vmsg_for_each_vq(q, vqs) {
+	while ((q = vmsg_vq_next(vd, q))) {
 		/* The callback runs under the lock: having it is enough. */
 		spin_lock_irq(&q->lock);
 		spin_unlock_irq(&q->lock);
@@ -349,19 +345,16 @@ static struct vmsg_vqs *vmsg_vq_alloc(struct vmsg_dev *vd, unsigned int num)
 static void vmsg_vq_del_locked(struct vmsg_dev *vd)
 {
 	struct vmsg_vqs *vqs = vmsg_vq_table(vd);
-	struct vmsg_vq *q;
-	struct virtqueue *vq;
+	struct vmsg_vq *q = NULL;
 
 	if (!vqs)
 		return;
-	rcu_assign_pointer(vd->vqs, NULL);
-	vmsg_for_each_vq(q, vqs) {
+	/* An event may still find a queue here, but not that it is live. */
+	while ((q = vmsg_vq_next(vd, q))) {
 		vmsg_vq_set_dormant(q);
-		vq = q->vq;
-		scoped_guard(spinlock_irqsave, &q->lock)
-			q->vq = NULL;
-		vring_del_virtqueue(vq);
+		vring_del_virtqueue(q->vq);
 	}
+	rcu_assign_pointer(vd->vqs, NULL);
 	kvfree_rcu(vqs, rcu);
 }
 
@@ -560,6 +553,7 @@ static void vmsg_vq_use_packed(struct virtio_msg_pool *pool,
 	/* From the last to the first: the driver looks at the first one. */
 	while (n--) {
 		desc[n].len = 0;
+		/* Length before flags. */
 		smp_wmb();
 		desc[n].flags = cpu_to_le16(BIT(VRING_PACKED_DESC_F_AVAIL) |
 					    BIT(VRING_PACKED_DESC_F_USED));
@@ -608,9 +602,11 @@ static void vmsg_vq_bury(struct vmsg_vq *q)
 	if (!virtqueue_reset(vq, vmsg_vq_collect, NULL) && q->num_buffers) {
 		vmsg_vq_return_buffers(q);
 		/* Some drivers take them in a work. Then it ends for good. */
-		for (i = 0; vq->callback && i < VMSG_BURY_MS &&
-			    READ_ONCE(vq->num_free) < size; i++)
+		for (i = 0; vq->callback && i < VMSG_BURY_MS; i++) {
+			if (READ_ONCE(vq->num_free) == size)
+				break;
 			usleep_range(1000, 2000);
+		}
 		__virtqueue_break(vq);
 	}
 	WRITE_ONCE(q->undertaker, NULL);
@@ -626,14 +622,10 @@ static void vmsg_vq_bury(struct vmsg_vq *q)
  */
 void vmsg_vq_kill(struct vmsg_dev *vd)
 {
-	struct vmsg_vqs *vqs;
-	struct vmsg_vq *q;
+	struct vmsg_vq *q = NULL;
 
 	guard(mutex)(&vd->vq_mutex);
-	vqs = vmsg_vq_table(vd);
-	if (!vqs)
-		return;
-	vmsg_for_each_vq(q, vqs) {
+	while ((q = vmsg_vq_next(vd, q))) {
 		vmsg_vq_set_dormant(q);
 		__virtqueue_break(q->vq);
 	}
@@ -649,6 +641,7 @@ void vmsg_vq_kill(struct vmsg_dev *vd)
 	 */
 	if (vd->device_id == VIRTIO_ID_NET || !vd->client.pool)
 		return;
-	vmsg_for_each_vq(q, vqs)
+	q = NULL;
+	while ((q = vmsg_vq_next(vd, q)))
 		vmsg_vq_bury(q);
 }

@@ -22,7 +22,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define EXPORT_SYMBOL_IF_KUNIT(symbol)
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define cpu_to_le16(x)	htole16(x)
 #define cpu_to_le32(x)	htole32(x)
@@ -39,111 +38,130 @@ struct vmsg_field {
 	u8 width;
 };
 
-/* The size of both sides must agree, or the array type is not legal. */
-#define FIELD(strct, wire_member, host_member) {			\
+/* Ends a list of fields. */
+#define FIELD_END {}
+#define FIELD(strct, wire_member, host_member, bytes) {			\
 	.wire = offsetof(struct virtio_msg_##strct, wire_member),	\
 	.host = offsetof(struct vmsg_msg, host_member),			\
-	.width = sizeof(((struct virtio_msg_##strct *)0)->wire_member) +	\
-		 0 * sizeof(char[1 - 2 *				\
-			(sizeof(((struct virtio_msg_##strct *)0)->wire_member) != \
-			 sizeof(((struct vmsg_msg *)0)->host_member))]),	\
+	.width = (bytes),						\
 }
 
+#define LE16(strct, wire, host)	FIELD(strct, wire, host, 2)
+#define LE32(strct, wire, host)	FIELD(strct, wire, host, 4)
+#define LE64(strct, wire, host)	FIELD(strct, wire, host, 8)
+#define UUID(strct, wire, host)	FIELD(strct, wire, host, 16)
+
 static const struct vmsg_field vmsg_info[] = {
-	FIELD(device_info, device_id, info.device_id),
-	FIELD(device_info, vendor_id, info.vendor_id),
-	FIELD(device_info, device_uuid, info.uuid),
-	FIELD(device_info, num_feature_blocks, info.num_feature_blocks),
-	FIELD(device_info, config_size, info.config_size),
-	FIELD(device_info, max_virtqueues, info.max_virtqueues),
-	FIELD(device_info, admin_vq_start, info.admin_vq_start),
-	FIELD(device_info, admin_vq_count, info.admin_vq_count),
+	LE32(device_info, device_id, info.device_id),
+	LE32(device_info, vendor_id, info.vendor_id),
+	UUID(device_info, device_uuid, info.uuid),
+	LE32(device_info, num_feature_blocks, info.num_feature_blocks),
+	LE32(device_info, config_size, info.config_size),
+	LE32(device_info, max_virtqueues, info.max_virtqueues),
+	LE32(device_info, admin_vq_start, info.admin_vq_start),
+	LE32(device_info, admin_vq_count, info.admin_vq_count),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_features[] = {
-	FIELD(features, block_index, features.index),
-	FIELD(features, num_blocks, features.count),
+	LE32(features, block_index, features.index),
+	LE32(features, num_blocks, features.count),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_config[] = {
-	FIELD(get_config, offset, config.offset),
-	FIELD(get_config, length, config.length),
+	LE32(get_config, offset, config.offset),
+	LE32(get_config, length, config.length),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_config[] = {
-	FIELD(config, generation, config.generation),
-	FIELD(config, offset, config.offset),
-	FIELD(config, length, config.length),
+	LE32(config, generation, config.generation),
+	LE32(config, offset, config.offset),
+	LE32(config, length, config.length),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_status[] = {
-	FIELD(status, status, status),
+	LE32(status, status, status),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_vqueue_index[] = {
-	FIELD(vqueue_index, index, vqueue.index),
+	LE32(vqueue_index, index, vqueue.index),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_vqueue_resp[] = {
-	FIELD(get_vqueue_resp, index, vqueue.index),
-	FIELD(get_vqueue_resp, max_size, vqueue.max_size),
-	FIELD(get_vqueue_resp, cur_size, vqueue.size),
-	FIELD(get_vqueue_resp, flags, vqueue.flags),
-	FIELD(get_vqueue_resp, desc, vqueue.desc),
-	FIELD(get_vqueue_resp, driver, vqueue.driver),
-	FIELD(get_vqueue_resp, device, vqueue.device),
+	LE32(get_vqueue_resp, index, vqueue.index),
+	LE32(get_vqueue_resp, max_size, vqueue.max_size),
+	LE32(get_vqueue_resp, cur_size, vqueue.size),
+	LE32(get_vqueue_resp, flags, vqueue.flags),
+	LE64(get_vqueue_resp, desc, vqueue.desc),
+	LE64(get_vqueue_resp, driver, vqueue.driver),
+	LE64(get_vqueue_resp, device, vqueue.device),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_set_vqueue[] = {
-	FIELD(set_vqueue, index, vqueue.index),
-	FIELD(set_vqueue, flags, vqueue.flags),
-	FIELD(set_vqueue, size, vqueue.size),
-	FIELD(set_vqueue, reserved, vqueue.reserved),
-	FIELD(set_vqueue, desc, vqueue.desc),
-	FIELD(set_vqueue, driver, vqueue.driver),
-	FIELD(set_vqueue, device, vqueue.device),
+	LE32(set_vqueue, index, vqueue.index),
+	LE32(set_vqueue, flags, vqueue.flags),
+	LE32(set_vqueue, size, vqueue.size),
+	LE32(set_vqueue, reserved, vqueue.reserved),
+	LE64(set_vqueue, desc, vqueue.desc),
+	LE64(set_vqueue, driver, vqueue.driver),
+	LE64(set_vqueue, device, vqueue.device),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_shm[] = {
-	FIELD(get_shm, shmid, shm.id),
+	LE32(get_shm, shmid, shm.id),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_shm_resp[] = {
-	FIELD(get_shm_resp, shmid, shm.id),
-	FIELD(get_shm_resp, length, shm.length),
-	FIELD(get_shm_resp, address, shm.address),
+	LE32(get_shm_resp, shmid, shm.id),
+	LE64(get_shm_resp, length, shm.length),
+	LE64(get_shm_resp, address, shm.address),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_event_config[] = {
-	FIELD(event_config, status, event_config.status),
-	FIELD(event_config, generation, event_config.generation),
-	FIELD(event_config, offset, event_config.offset),
-	FIELD(event_config, length, event_config.length),
+	LE32(event_config, status, event_config.status),
+	LE32(event_config, generation, event_config.generation),
+	LE32(event_config, offset, event_config.offset),
+	LE32(event_config, length, event_config.length),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_event_avail[] = {
-	FIELD(event_avail, index, vqueue.index),
-	FIELD(event_avail, next_offset, vqueue.next_offset),
+	LE32(event_avail, index, vqueue.index),
+	LE32(event_avail, next_offset, vqueue.next_offset),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_devices[] = {
-	FIELD(get_devices, offset, devices.offset),
-	FIELD(get_devices, count, devices.count),
+	LE16(get_devices, offset, devices.offset),
+	LE16(get_devices, count, devices.count),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_devices_resp[] = {
-	FIELD(get_devices_resp, offset, devices.offset),
-	FIELD(get_devices_resp, next_offset, devices.next_offset),
-	FIELD(get_devices_resp, count, devices.count),
+	LE16(get_devices_resp, offset, devices.offset),
+	LE16(get_devices_resp, next_offset, devices.next_offset),
+	LE16(get_devices_resp, count, devices.count),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_ping[] = {
-	FIELD(ping, data, ping),
+	LE32(ping, data, ping),
+	FIELD_END
 };
 
 static const struct vmsg_field vmsg_event_device[] = {
-	FIELD(event_device, dev_num, event_device.dev_num),
-	FIELD(event_device, state, event_device.state),
+	LE16(event_device, dev_num, event_device.dev_num),
+	LE16(event_device, state, event_device.state),
+	FIELD_END
 };
 
 /* What follows the fixed part of a payload. */
@@ -163,19 +181,20 @@ enum vmsg_tail {
 
 /* A payload: the bytes of its fixed part, the fields in there, its tail. */
 struct vmsg_layout {
-	const struct vmsg_field *fields;
-	u8 num_fields;
 	u8 size;
 	u8 tail;
+	const struct vmsg_field *fields;
 };
 
-#define LAYOUT(strct, flds, tl) {					\
-	.fields = (flds),						\
-	.num_fields = ARRAY_SIZE(flds),					\
+static const struct vmsg_field vmsg_none[] = { FIELD_END };
+
+#define LAYOUT(strct, what, follows) {					\
 	.size = sizeof(struct virtio_msg_##strct),			\
-	.tail = (tl),							\
+	.tail = (follows),						\
+	.fields = (what),						\
 }
-#define EMPTY {}
+
+#define NONE { .fields = vmsg_none }
 
 /* Every message: its layout as request or event, and as response. */
 static const struct vmsg_kind {
@@ -184,20 +203,20 @@ static const struct vmsg_kind {
 	struct vmsg_layout request;
 	struct vmsg_layout response;
 } vmsg_kinds[] = {
-	{ 0, VIRTIO_MSG_GET_DEVICE_INFO, EMPTY,
+	{ 0, VIRTIO_MSG_GET_DEVICE_INFO, NONE,
 	  LAYOUT(device_info, vmsg_info, TAIL_NONE) },
 	{ 0, VIRTIO_MSG_GET_DEVICE_FEATURES,
 	  LAYOUT(features, vmsg_features, TAIL_NONE),
 	  LAYOUT(features, vmsg_features, TAIL_BLOCKS) },
 	{ 0, VIRTIO_MSG_SET_DRIVER_FEATURES,
-	  LAYOUT(features, vmsg_features, TAIL_BLOCKS), EMPTY },
+	  LAYOUT(features, vmsg_features, TAIL_BLOCKS), NONE },
 	{ 0, VIRTIO_MSG_GET_CONFIG,
 	  LAYOUT(get_config, vmsg_get_config, TAIL_NONE),
 	  LAYOUT(config, vmsg_config, TAIL_CONFIG) },
 	{ 0, VIRTIO_MSG_SET_CONFIG,
 	  LAYOUT(config, vmsg_config, TAIL_CONFIG),
 	  LAYOUT(config, vmsg_config, TAIL_CONFIG_ECHO) },
-	{ 0, VIRTIO_MSG_GET_DEVICE_STATUS, EMPTY,
+	{ 0, VIRTIO_MSG_GET_DEVICE_STATUS, NONE,
 	  LAYOUT(status, vmsg_status, TAIL_NONE) },
 	{ 0, VIRTIO_MSG_SET_DEVICE_STATUS,
 	  LAYOUT(status, vmsg_status, TAIL_NONE),
@@ -206,18 +225,18 @@ static const struct vmsg_kind {
 	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE),
 	  LAYOUT(get_vqueue_resp, vmsg_get_vqueue_resp, TAIL_NONE) },
 	{ 0, VIRTIO_MSG_SET_VQUEUE,
-	  LAYOUT(set_vqueue, vmsg_set_vqueue, TAIL_NONE), EMPTY },
+	  LAYOUT(set_vqueue, vmsg_set_vqueue, TAIL_NONE), NONE },
 	{ 0, VIRTIO_MSG_RESET_VQUEUE,
-	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE), EMPTY },
+	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE), NONE },
 	{ 0, VIRTIO_MSG_GET_SHM,
 	  LAYOUT(get_shm, vmsg_get_shm, TAIL_NONE),
 	  LAYOUT(get_shm_resp, vmsg_get_shm_resp, TAIL_NONE) },
 	{ 0, VIRTIO_MSG_EVENT_CONFIG,
-	  LAYOUT(event_config, vmsg_event_config, TAIL_EVENT), EMPTY },
+	  LAYOUT(event_config, vmsg_event_config, TAIL_EVENT), NONE },
 	{ 0, VIRTIO_MSG_EVENT_AVAIL,
-	  LAYOUT(event_avail, vmsg_event_avail, TAIL_NONE), EMPTY },
+	  LAYOUT(event_avail, vmsg_event_avail, TAIL_NONE), NONE },
 	{ 0, VIRTIO_MSG_EVENT_USED,
-	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE), EMPTY },
+	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE), NONE },
 	{ 1, VIRTIO_MSG_BUS_GET_DEVICES,
 	  LAYOUT(get_devices, vmsg_get_devices, TAIL_NONE),
 	  LAYOUT(get_devices_resp, vmsg_get_devices_resp, TAIL_BITMAP) },
@@ -225,7 +244,7 @@ static const struct vmsg_kind {
 	  LAYOUT(ping, vmsg_ping, TAIL_NONE),
 	  LAYOUT(ping, vmsg_ping, TAIL_NONE) },
 	{ 1, VIRTIO_MSG_BUS_EVENT_DEVICE,
-	  LAYOUT(event_device, vmsg_event_device, TAIL_NONE), EMPTY },
+	  LAYOUT(event_device, vmsg_event_device, TAIL_NONE), NONE },
 };
 
 /* Returns NULL for a message that does not exist. */
@@ -374,9 +393,10 @@ int vmsg_wire_decode(const void *frame, size_t len, size_t max,
 {
 	const u8 *payload = (const u8 *)frame + VMSG_HDR_SIZE;
 	const struct vmsg_layout *layout;
+	const struct vmsg_field *field;
 	long long tail;
 	size_t room;
-	int size, i;
+	int size;
 
 	memset(msg, 0, sizeof(*msg));
 	size = vmsg_wire_frame(frame, len, max, msg);
@@ -390,8 +410,8 @@ int vmsg_wire_decode(const void *frame, size_t len, size_t max,
 	if (room < layout->size)
 		return -EMSGSIZE;
 	room -= layout->size;
-	for (i = 0; i < layout->num_fields; i++)
-		vmsg_get_field(&layout->fields[i], payload, msg);
+	for (field = layout->fields; field->width; field++)
+		vmsg_get_field(field, payload, msg);
 
 	tail = vmsg_tail_len(layout->tail, msg, room);
 	if (tail < 0 || tail > (long long)room)
@@ -417,9 +437,9 @@ int vmsg_wire_encode(const struct vmsg_msg *msg, void *frame, size_t room)
 {
 	const struct vmsg_layout *layout = vmsg_find_layout(msg->type, msg->id);
 	u8 *payload = (u8 *)frame + VMSG_HDR_SIZE;
+	const struct vmsg_field *field;
 	struct virtio_msg_hdr hdr;
 	size_t size;
-	int i;
 
 	if (!layout || vmsg_tail_len(layout->tail, msg, msg->data_len) !=
 			       (long long)msg->data_len)
@@ -437,8 +457,8 @@ int vmsg_wire_encode(const struct vmsg_msg *msg, void *frame, size_t room)
 	hdr.msg_size = cpu_to_le16(size + msg->data_len);
 	memcpy(frame, &hdr, sizeof(hdr));
 	memset(payload, 0, layout->size);
-	for (i = 0; i < layout->num_fields; i++)
-		vmsg_put_field(&layout->fields[i], payload, msg);
+	for (field = layout->fields; field->width; field++)
+		vmsg_put_field(field, payload, msg);
 	if (msg->data_len)
 		memcpy(payload + layout->size, msg->data, msg->data_len);
 	return size + msg->data_len;
