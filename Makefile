@@ -32,7 +32,7 @@ check: ## all four checks below, added up
 check-static: ## checkpatch, kernel-doc, sparse, warnings, shellcheck
 	@$(T)/static.sh
 
-check-kunit: ## the KUnit suites, on the newest packaged kernel
+check-kunit: ## unit tests: KUnit on the newest packaged kernel, and the device library
 	@$(T)/kunit.sh
 
 check-intree: ## as a part of the newest kernel source, and outside of it

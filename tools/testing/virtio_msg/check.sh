@@ -14,19 +14,19 @@ fi
 results=$BUILD/results
 failed=()
 for part; do
-	[[ -x $HERE/$part.sh ]] || part+=-tests
-	printf '\n== %s\n' "${part%-tests}"
+	script=$HERE/${part/guest/guest-tests}.sh
+	printf '\n== %s\n' "$part"
 	start=$SECONDS
 	: >"$results"
 	rc=0
-	VIRTIO_MSG_RESULTS=$results "$HERE/$part.sh" </dev/null 2>&1 || rc=$?
+	VIRTIO_MSG_RESULTS=$results "$script" </dev/null 2>&1 || rc=$?
 	p=0 f=0 s=0
 	read -r p f s <"$results" || true
 	if ((rc && !f)); then
-		fail "check-${part%-tests} ended early (exit status $rc)"
+		fail "check-$part ended early (exit status $rc)"
 	fi
 	PASSED=$((PASSED + p)) FAILED=$((FAILED + f)) SKIPPED=$((SKIPPED + s))
-	((rc == 0)) || failed+=("check-${part%-tests}")
+	((rc == 0)) || failed+=("check-$part")
 	printf '   (%d s)\n' "$((SECONDS - start))"
 done
 printf '\n'

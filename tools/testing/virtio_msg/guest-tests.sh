@@ -11,7 +11,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-TEST_SECONDS=180
+TEST_SECONDS=300
 dir=$ROOT/tools/testing/selftests/virtio_msg
 
 need_packages "${NEEDS_MODULES[@]}" "${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}"
@@ -32,13 +32,17 @@ done
 
 ko=$("$HERE/modules.sh" stock)
 build_tools tools
+# Programs that the tests bring along; kselftest calls the folder OUTPUT.
+mkdir -p "$BUILD/selftests"
+run_logged selftests "building the programs of the tests" \
+	make -C "$dir" -j"$JOBS" OUTPUT="$BUILD/selftests"
 common=(--add "$dir:/selftests" --bin mkfs.ext4 --bin fsck.ext4 --bin fio
 	--mod virtio_blk --mod virtio-rng)
 for m in "$ko"/*.ko; do
 	common+=(--ko "$m")
 done
-for p in "$BUILD"/tools/virtio-msg-*; do
-	[[ ! -x $p ]] || common+=(--bin "$p")
+for p in "$BUILD"/tools/virtio-msg-* "$BUILD"/selftests/*; do
+	[[ ! -f $p || ! -x $p ]] || common+=(--bin "$p")
 done
 
 cat >"$BUILD/guest-runner" <<'END'

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kunit.sh [FILTER]: runs the KUnit suites in the newest packaged kernel, as a
-# User Mode Linux program. FILTER is a glob "suite" or "suite.test".
+# kunit.sh [FILTER]: the unit tests. KUnit suites run in the newest packaged
+# kernel, as a User Mode Linux program; FILTER is a glob "suite" or "suite.test"
+# for them. Those of the device library run as they are, unless there is a FILTER.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -41,4 +42,24 @@ if ((FAILED || !ok)); then
 fi
 sed -n 's/^\[[0-9:]*\] //; s/^=* *\(\[[A-Z]*\] [a-z0-9_-]*\) =*$/   \1/p; s/^\[SKIPPED\]/   &/p' \
 	"$log"
+
+# --- the device library -------------------------------------------------------
+
+if [[ ! ${1:-} && -d $ROOT/tools/virtio-msg/tests ]]; then
+	log=$LOGS/libvmsg-tests.log
+	mkdir -p "$BUILD/tools"
+	ok=1
+	run_quiet libvmsg-tests "tests of the device library" flock "$BUILD/tools/lock" \
+		make -C "$ROOT/tools/virtio-msg" -j"$JOBS" O="$BUILD/tools" check || ok=0
+	sed -n 's/^# \(test.*:\)/   \1/p' "$log"
+	total='^# libvmsg: \([0-9]*\) passed, \([0-9]*\) failed'
+	if read -r p f < <(sed -n "s/$total/\1 \2/p" "$log"); then
+		PASSED=$((PASSED + p)) FAILED=$((FAILED + f))
+		((!f)) || { grep -A 5 '^not ok' "$log" || true; }
+		((ok || f)) || fail "the tests of the device library ended early: $log"
+	else
+		tail -n 20 "$log"
+		fail "the tests of the device library did not run: $log"
+	fi
+fi
 summary

@@ -133,13 +133,12 @@ copy_project() {
 		(cd "$dest" && xargs -r rm -f) || true
 }
 
-# build_tools FOLDER [ARGUMENT...]: the device library and programs, below build/.
+# build_tools FOLDER: the device library and programs, into build/FOLDER.
 build_tools() {
 	local out=$BUILD/$1
-	shift
 	mkdir -p "$out"
-	run_logged "${out##*/}" "building the device programs" flock "$out/lock" \
-		make -C "$ROOT/tools/virtio-msg" -j"$JOBS" O="$out" "$@"
+	run_logged "$1" "building the device programs" flock "$out/lock" \
+		make -C "$ROOT/tools/virtio-msg" -j"$JOBS" O="$out"
 }
 
 # --- kernels of our own -----------------------------------------------------
