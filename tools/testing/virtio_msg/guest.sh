@@ -52,7 +52,6 @@ done
 (($#)) || { usage >&2; exit 1; }
 
 need_packages "${NEEDS_GUEST[@]}"
-command -v busybox >/dev/null || need_packages busybox-static
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/virtio-msg-guest.XXXXXX")
 trap 'rm -rf "$dir"' EXIT

@@ -189,6 +189,8 @@ with_lock() {
 NEEDS_MODULES=(make gcc libc6-dev libelf1 xz-utils kmod)
 NEEDS_KERNEL=("${NEEDS_MODULES[@]}" libelf-dev flex bison bc python3 git)
 NEEDS_GUEST=(qemu-system-x86 cpio kmod xz-utils e2fsprogs)
+# Any busybox will do, and the static one would replace another.
+command -v busybox >/dev/null || NEEDS_GUEST+=(busybox-static)
 NEEDS_TESTS=(fio)
 NEEDS_STATIC=(perl shellcheck)
 
