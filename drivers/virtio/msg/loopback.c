@@ -818,8 +818,6 @@ static int vmsg_lb_release(struct inode *inode, struct file *file)
 {
 	struct vmsg_lb *lb = file->private_data;
 	struct vmsg_lb_frame *frame, *next;
-	struct vmsg_lb_queue *q;
-	unsigned long key;
 
 	if (lb->bus) {
 		virtio_msg_bus_dead(lb->bus);
@@ -829,9 +827,7 @@ static int vmsg_lb_release(struct inode *inode, struct file *file)
 	vmsg_lb_drop_pool(lb);
 	list_for_each_entry_safe(frame, next, &lb->frames, node)
 		kfree(frame);
-	/* Some may have been set while their device went. */
-	xa_for_each(&lb->queues, key, q)
-		vmsg_lb_queue_free(q);
+	/* Its queues have gone with their devices. */
 	xa_destroy(&lb->queues);
 	kfree(lb);
 	return 0;

@@ -43,6 +43,7 @@
  * @live: callbacks and kicks may happen; written under @lock
  * @used_pending: the device side has used buffers before the queue was live
  * @kick_pending: the driver has kicked before the queue was live
+ * @was_live: value of @live when the device died
  * @undertaker: who buries the queue at the moment
  * @buffers: what a dead device has not given back, for @undertaker
  * @num_buffers: how many of them
@@ -55,6 +56,7 @@ struct vmsg_vq {
 	bool live;
 	bool used_pending;
 	bool kick_pending;
+	bool was_live;
 	struct task_struct *undertaker;
 	void **buffers;
 	unsigned int num_buffers;
@@ -626,6 +628,7 @@ void vmsg_vq_kill(struct vmsg_dev *vd)
 
 	guard(mutex)(&vd->vq_mutex);
 	while ((q = vmsg_vq_next(vd, q))) {
+		q->was_live = q->live;
 		vmsg_vq_set_dormant(q);
 		__virtqueue_break(q->vq);
 	}
@@ -642,6 +645,9 @@ void vmsg_vq_kill(struct vmsg_dev *vd)
 	if (vd->device_id == VIRTIO_ID_NET || !vd->client.pool)
 		return;
 	q = NULL;
-	while ((q = vmsg_vq_next(vd, q)))
-		vmsg_vq_bury(q);
+	while ((q = vmsg_vq_next(vd, q))) {
+		/* Before DRIVER_OK nobody waits, or expects a callback. */
+		if (q->was_live)
+			vmsg_vq_bury(q);
+	}
 }
