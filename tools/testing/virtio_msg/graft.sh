@@ -64,7 +64,7 @@ if [[ $title ]] && ! grep -qxF "$title" "$tree/MAINTAINERS"; then
 			printf "%s\n", entry
 			done = 1
 		}
-		{ print; before = $0 }' "$ROOT/MAINTAINERS" "$tree/MAINTAINERS" >"$tree/MAINTAINERS.new"
-	mv "$tree/MAINTAINERS.new" "$tree/MAINTAINERS"
+		{ print; before = $0 }' "$ROOT/MAINTAINERS" "$tree/MAINTAINERS" >"$tree/new"
+	mv "$tree/new" "$tree/MAINTAINERS"
 fi
 echo "$tree"

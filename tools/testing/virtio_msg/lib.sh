@@ -40,7 +40,8 @@ run_quiet() {
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.2
 		if ((SECONDS - start >= next)); then
-			say "   ... $((SECONDS - start)) s: $(grep . "$log" | tail -n 1 | cut -c 1-100)"
+			say "   ... $((SECONDS - start)) s:" \
+				"$(grep . "$log" | tail -n 1 | cut -c 1-100)"
 			((next += 20))
 		fi
 	done

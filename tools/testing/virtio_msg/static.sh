@@ -80,10 +80,12 @@ silent() {
 		[[ $checked && $checked == "$compiled" ]]
 }
 
-# Objects of an earlier run would hide their warnings.
+# Objects of an earlier run would hide their warnings. No sparse follows guard(),
+# whose end it does not see; newer kernels have given up on that check of it.
 warnings_stock() {
 	rm -rf "$BUILD/static-stock"
-	"$HERE/modules.sh" -o "$BUILD/static-stock" stock W=1 C=2 CHECK="$SPARSE" &&
+	"$HERE/modules.sh" -o "$BUILD/static-stock" stock W=1 C=2 \
+		CHECK="$SPARSE" CF=-Wno-context &&
 		silent "$LOGS/modules-static-stock.log"
 }
 
