@@ -30,7 +30,7 @@ if [[ ! -e $kdir/Makefile ]]; then
 fi
 kver=$(cat "$kdir/include/config/kernel.release" 2>/dev/null) ||
 	die "$kdir has not been configured: no include/config/kernel.release"
-out=${out:-$BUILD/modules/$kver}
+out=$(realpath -m "${out:-$BUILD/modules/$kver}")
 mkdir -p "$out/include/uapi"
 compat=$out/drivers/virtio/msg/compat.h
 config=("${SYMBOLS[@]/#/CONFIG_}")
