@@ -1,0 +1,1459 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio-msg: tests of bus.c.
+ */
+#include <kunit/run-in-irq-context.h>
+#include <kunit/test.h>
+#include <linux/bitmap.h>
+#include <linux/slab.h>
+
+#include "fake_device.h"
+
+#define RESP	VIRTIO_MSG_TYPE_RESPONSE
+#define BUS	VIRTIO_MSG_TYPE_BUS
+
+/*
+ * Requests
+ */
+
+#define ASK_FRAME	264
+
+/* Somebody who asks, in a thread of its own. */
+struct asker {
+	struct work_struct work;
+	struct fake_bus *fb;
+	struct vmsg_msg msg;
+	u8 frames[2 * ASK_FRAME];
+	size_t frame_max;
+	int result;
+	struct completion done;
+};
+
+static void asker_work(struct work_struct *work)
+{
+	struct asker *a = container_of(work, struct asker, work);
+
+	a->result = vmsg_bus_request(a->fb->bus, &a->msg, a->frames,
+				     a->frame_max);
+	complete_all(&a->done);
+	wake_up(&a->fb->wait);
+}
+
+static void asker_flush(void *arg)
+{
+	struct asker *a = arg;
+
+	flush_work(&a->work);
+}
+
+static struct asker *asker_new(struct fake_bus *fb, u16 dev_num, u8 id)
+{
+	struct asker *a = kunit_kzalloc(fb->test, sizeof(*a), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(fb->test, a);
+	a->fb = fb;
+	a->msg.id = id;
+	a->msg.dev_num = dev_num;
+	a->frame_max = ASK_FRAME;
+	INIT_WORK(&a->work, asker_work);
+	init_completion(&a->done);
+	KUNIT_ASSERT_EQ(fb->test, 0,
+			kunit_add_action_or_reset(fb->test, asker_flush, a));
+	return a;
+}
+
+static void asker_start(struct asker *a)
+{
+	queue_work(system_dfl_wq, &a->work);
+}
+
+static struct asker *ask(struct fake_bus *fb, u16 dev_num, u8 id)
+{
+	struct asker *a = asker_new(fb, dev_num, id);
+
+	asker_start(a);
+	return a;
+}
+
+static int asker_result(struct asker *a)
+{
+	KUNIT_ASSERT_TRUE(a->fb->test,
+			  wait_for_completion_timeout(&a->done, FAKE_PATIENCE));
+	return a->result;
+}
+
+/* One question in this thread. */
+static int ask_here(struct fake_bus *fb, u16 dev_num, u8 id,
+		    struct vmsg_msg *msg)
+{
+	u8 frames[2 * ASK_FRAME];
+	int err;
+
+	*msg = (struct vmsg_msg) { .id = id, .dev_num = dev_num };
+	err = vmsg_bus_request(fb->bus, msg, frames, ASK_FRAME);
+	/* It points into the stack. */
+	msg->data = NULL;
+	return err;
+}
+
+static u8 *copy_of(struct kunit *test, const void *what, size_t size)
+{
+	u8 *copy = kunit_kmalloc(test, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	return memcpy(copy, what, size);
+}
+
+static enum fake_verdict hold(struct fake_bus *fb, const struct vmsg_msg *req,
+			      struct fake_frame *resp)
+{
+	return FAKE_HOLD;
+}
+
+static enum fake_verdict later(struct fake_bus *fb, const struct vmsg_msg *req,
+			       struct fake_frame *resp)
+{
+	return FAKE_LATER;
+}
+
+static enum fake_verdict from_irq(struct fake_bus *fb,
+				  const struct vmsg_msg *req,
+				  struct fake_frame *resp)
+{
+	return FAKE_IRQ;
+}
+
+static enum fake_verdict drop(struct fake_bus *fb, const struct vmsg_msg *req,
+			      struct fake_frame *resp)
+{
+	return FAKE_DROP;
+}
+
+static enum fake_verdict fail(struct fake_bus *fb, const struct vmsg_msg *req,
+			      struct fake_frame *resp)
+{
+	return FAKE_FAIL;
+}
+
+static struct fake_bus *short_bus(struct kunit *test)
+{
+	struct virtio_msg_bus_info info = { FAKE_BUS_DEFAULTS };
+
+	info.timeout_ms = FAKE_SHORT_TIMEOUT;
+	return fake_bus_create(test, &info);
+}
+
+static enum fake_verdict note_token(struct fake_bus *fb,
+				    const struct vmsg_msg *req,
+				    struct fake_frame *resp)
+{
+	if (!req->token || test_and_set_bit(req->token, fb->filter_priv))
+		atomic_inc(&fb->step);
+	return FAKE_ANSWER;
+}
+
+/* No token comes again soon, nor is one ever 0. */
+static void bus_token_reuse(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_msg msg;
+	int i;
+
+	fake_dev_create(fb, 3);
+	fb->filter_priv = kunit_kcalloc(test, BITS_TO_LONGS(65536),
+					sizeof(long), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, fb->filter_priv);
+	fb->filter = note_token;
+	for (i = 0; i < 5000; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS,
+					 &msg));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fb->step), 0);
+	/* Go round once. */
+	for (; i < 64 * 1023; i++)
+		ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS, &msg);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fb->step), 0);
+	KUNIT_EXPECT_EQ(test, 0, ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS,
+					  &msg));
+}
+
+static void bus_tokens_outstanding(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct asker *a[16];
+	unsigned int i, k;
+
+	fake_dev_create(fb, 3);
+	fb->filter = hold;
+	for (i = 0; i < ARRAY_SIZE(a); i++)
+		a[i] = ask(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held == ARRAY_SIZE(a)));
+	for (i = 0; i < ARRAY_SIZE(a); i++) {
+		for (k = 0; k < i; k++)
+			KUNIT_EXPECT_NE(test, fb->log[i].token,
+					fb->log[k].token);
+	}
+	fake_release_all(fb);
+	for (i = 0; i < ARRAY_SIZE(a); i++)
+		KUNIT_EXPECT_EQ(test, asker_result(a[i]), 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_REQUESTS), ARRAY_SIZE(a));
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_RESPONSES),
+			ARRAY_SIZE(a));
+}
+
+static void bus_swapped_answers(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	struct asker *a[3];
+	int i;
+
+	fd->vq[0].max_size = 100;
+	fd->vq[1].max_size = 101;
+	fd->vq[2].max_size = 102;
+	fb->filter = hold;
+	for (i = 0; i < 3; i++) {
+		a[i] = asker_new(fb, 3, VIRTIO_MSG_GET_VQUEUE);
+		a[i]->msg.vqueue.index = i;
+		asker_start(a[i]);
+		KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held == i + 1));
+	}
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 2), 0);
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 0), 0);
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 0), 0);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_EQ(test, asker_result(a[i]), 0);
+		KUNIT_EXPECT_EQ(test, a[i]->msg.vqueue.max_size, 100 + i);
+	}
+}
+
+/* What comes after the waiter has left touches nothing of it. */
+static void bus_late_answer(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+	struct asker *a;
+	u8 *copy;
+
+	fake_dev_create(fb, 3);
+	fb->filter = hold;
+	a = ask(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
+	KUNIT_EXPECT_EQ(test, asker_result(a), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_TIMEOUTS), 1);
+	memset(a->frames, 0x77, sizeof(a->frames));
+	memset(&a->msg, 0x77, sizeof(a->msg));
+	a->result = 0x77;
+	copy = copy_of(test, a, sizeof(*a));
+
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 0), -ENOENT);
+	KUNIT_EXPECT_MEMEQ(test, copy, (u8 *)a, sizeof(*a));
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_UNEXPECTED), 1);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_RESPONSES), 0);
+}
+
+/* The next one in the same place is not answered by what the last one asked. */
+static void bus_late_answer_for_next(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+	struct vmsg_msg msg;
+	struct asker *a;
+	int i;
+
+	fake_dev_create(fb, 3);
+	fb->filter = hold;
+	a = ask(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
+	KUNIT_EXPECT_EQ(test, asker_result(a), -ETIMEDOUT);
+	fb->filter = NULL;
+	/* Back to the same place. */
+	for (i = 0; i < VMSG_REQUESTS - 1; i++)
+		ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS, &msg);
+	fb->filter = hold;
+	a = ask(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held == 2));
+	KUNIT_EXPECT_EQ(test, fb->log[0].token % VMSG_REQUESTS,
+			fb->log[VMSG_REQUESTS].token % VMSG_REQUESTS);
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 0), -ENOENT);
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 0), 0);
+	KUNIT_EXPECT_EQ(test, asker_result(a), 0);
+}
+
+static enum fake_verdict twice(struct fake_bus *fb, const struct vmsg_msg *req,
+			       struct fake_frame *resp)
+{
+	KUNIT_EXPECT_EQ(fb->test, 0, fake_deliver(fb, resp->data, resp->size));
+	/* The second one says something else. */
+	resp->data[8] = 0xee;
+	KUNIT_EXPECT_EQ(fb->test, -ENOENT,
+			fake_deliver(fb, resp->data, resp->size));
+	return FAKE_DROP;
+}
+
+static void bus_duplicate_answer(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_msg msg;
+
+	fake_dev_create(fb, 3);
+	fb->filter = twice;
+	KUNIT_EXPECT_EQ(test, 0, ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS,
+					  &msg));
+	KUNIT_EXPECT_EQ(test, msg.status, 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_RESPONSES), 1);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_UNEXPECTED), 1);
+}
+
+static void bus_missing_answer(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+	struct vmsg_msg msg;
+	int i;
+
+	fake_dev_create(fb, 3);
+	fb->filter = drop;
+	for (i = 1; i <= 3; i++) {
+		KUNIT_EXPECT_EQ(test, -ETIMEDOUT,
+				ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS,
+					 &msg));
+		KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_TIMEOUTS), i);
+	}
+	fb->filter = NULL;
+	KUNIT_EXPECT_EQ(test, 0, ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS,
+					  &msg));
+}
+
+struct wrong_answer {
+	const char *name;
+	unsigned int byte;
+	u8 flip;
+	int err;
+	enum vmsg_stat stat;
+};
+
+static const struct wrong_answer wrong_answers[] = {
+	{ "class", 0, BUS, -ENOENT, VMSG_STAT_UNEXPECTED },
+	{ "response bit", 0, RESP, -EBADMSG, VMSG_STAT_UNEXPECTED },
+	{ "id", 1, 0x0f, -ENOENT, VMSG_STAT_UNEXPECTED },
+	{ "event bit", 1, 0x40, -ENOENT, VMSG_STAT_UNEXPECTED },
+	{ "device low byte", 2, 0x01, -ENOENT, VMSG_STAT_UNEXPECTED },
+	{ "device high byte", 3, 0x80, -ENOENT, VMSG_STAT_UNEXPECTED },
+	{ "place of the token", 4, 0x01, -ENOENT, VMSG_STAT_UNEXPECTED },
+	{ "round of the token", 4, 0x40, -ENOENT, VMSG_STAT_UNEXPECTED },
+	{ "token high byte", 5, 0x80, -ENOENT, VMSG_STAT_UNEXPECTED },
+	{ "size too short", 6, 0x04, -EMSGSIZE, VMSG_STAT_MALFORMED },
+	{ "size below a header", 6, 0x0b, -EMSGSIZE, VMSG_STAT_MALFORMED },
+	{ "size beyond the frame", 6, 0x01, -EMSGSIZE, VMSG_STAT_MALFORMED },
+	{ "size beyond the bus", 7, 0x80, -EMSGSIZE, VMSG_STAT_MALFORMED },
+};
+
+KUNIT_ARRAY_PARAM_DESC(wrong_answer, wrong_answers, name);
+
+/* It changes nothing for the waiter, who gets the right one. */
+static void bus_wrong_answer(struct kunit *test)
+{
+	const struct wrong_answer *w = test->param_value;
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_frame *frame;
+	struct asker *a;
+	u8 *copy;
+
+	fake_dev_create(fb, 3)->status = 0x0f;
+	fb->filter = hold;
+	a = ask(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held));
+	frame = list_first_entry(&fb->held, struct fake_frame, node);
+	copy = copy_of(test, frame->data, frame->size);
+
+	copy[w->byte] ^= w->flip;
+	memset(copy + 8, 0xee, 4);
+	KUNIT_EXPECT_EQ(test, w->err, fake_deliver(fb, copy, frame->size));
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, w->stat), 1);
+	KUNIT_EXPECT_FALSE(test, completion_done(&a->done));
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_RESPONSES), 0);
+
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 0), 0);
+	KUNIT_EXPECT_EQ(test, asker_result(a), 0);
+	KUNIT_EXPECT_EQ(test, a->msg.status, 0x0f);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_RESPONSES), 1);
+}
+
+/* A good header, but the payload promises more than there is. */
+static void bus_malformed_payload(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_frame *frame;
+	struct asker *a;
+	u8 *copy;
+
+	fake_dev_create(fb, 3);
+	fb->filter = hold;
+	a = asker_new(fb, 3, VIRTIO_MSG_GET_CONFIG);
+	a->msg.config.length = 8;
+	asker_start(a);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held));
+	frame = list_first_entry(&fb->held, struct fake_frame, node);
+	copy = copy_of(test, frame->data, frame->size);
+	copy[16] = 9;
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, fake_deliver(fb, copy, frame->size));
+	KUNIT_EXPECT_FALSE(test, completion_done(&a->done));
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_MALFORMED), 1);
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 0), 0);
+	KUNIT_EXPECT_EQ(test, asker_result(a), 0);
+	KUNIT_EXPECT_EQ(test, a->msg.config.length, 8);
+	KUNIT_ASSERT_EQ(test, a->msg.data_len, 8);
+	KUNIT_EXPECT_EQ(test, a->msg.data[7], 7);
+}
+
+/* Legal on the bus, but more than this waiter has room for. */
+static void bus_answer_without_room(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_frame *frame;
+	u8 big[100] = {};
+	struct asker *a;
+
+	fake_dev_create(fb, 3)->status = 0x0f;
+	fb->filter = hold;
+	a = asker_new(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
+	a->frame_max = 52;
+	memset(a->frames, 0x77, sizeof(a->frames));
+	asker_start(a);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held));
+	frame = list_first_entry(&fb->held, struct fake_frame, node);
+	memcpy(big, frame->data, frame->size);
+	big[6] = sizeof(big);
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, fake_deliver(fb, big, sizeof(big)));
+	KUNIT_EXPECT_FALSE(test, completion_done(&a->done));
+	/* Surplus that fits is no reason to refuse. */
+	big[6] = 52;
+	KUNIT_EXPECT_EQ(test, 0, fake_deliver(fb, big, sizeof(big)));
+	KUNIT_EXPECT_EQ(test, asker_result(a), 0);
+	KUNIT_EXPECT_EQ(test, a->msg.status, 0x0f);
+	KUNIT_EXPECT_EQ(test, a->frames[2 * 52], 0x77);
+}
+
+struct answer_context {
+	const char *name;
+	fake_filter filter;
+};
+
+static const struct answer_context answer_contexts[] = {
+	{ "before send() returns", NULL },
+	{ "from a work", later },
+	{ "from a hard interrupt", from_irq },
+};
+
+KUNIT_ARRAY_PARAM_DESC(answer_context, answer_contexts, name);
+
+static void bus_answer_from(struct kunit *test)
+{
+	const struct answer_context *c = test->param_value;
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_msg msg;
+	int i;
+
+	fake_dev_create(fb, 3)->status = 0x0f;
+	fb->filter = c->filter;
+	for (i = 0; i < 200; i++) {
+		KUNIT_ASSERT_EQ(test, 0,
+				ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS,
+					 &msg));
+		KUNIT_ASSERT_EQ(test, msg.status, 0x0f);
+	}
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_UNEXPECTED), 0);
+}
+
+/* Who finds no place waits for one. */
+static void bus_more_than_places(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct asker *a[VMSG_REQUESTS + 16];
+	unsigned int i;
+
+	fake_dev_create(fb, 3);
+	fb->filter = hold;
+	for (i = 0; i < ARRAY_SIZE(a); i++)
+		a[i] = ask(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held == VMSG_REQUESTS));
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_REQUESTS), VMSG_REQUESTS);
+	for (i = 0; i < ARRAY_SIZE(a); i++) {
+		KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held));
+		KUNIT_EXPECT_EQ(test, fake_release(fb, 0), 0);
+	}
+	for (i = 0; i < ARRAY_SIZE(a); i++)
+		KUNIT_EXPECT_EQ(test, asker_result(a[i]), 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_REQUESTS), ARRAY_SIZE(a));
+}
+
+static void bus_no_place(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+	struct asker *a[VMSG_REQUESTS];
+	struct vmsg_msg msg;
+	unsigned int i;
+
+	/* Nobody ever leaves: the places stay taken while this one waits. */
+	for (i = 0; i < VMSG_REQUESTS; i++)
+		fb->bus->reqs[i] = (void *)1;
+	KUNIT_EXPECT_EQ(test, -ETIMEDOUT,
+			ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS, &msg));
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_REQUESTS), 0);
+	for (i = 0; i < VMSG_REQUESTS; i++)
+		fb->bus->reqs[i] = NULL;
+
+	/* Those who give up make room. */
+	fake_dev_create(fb, 3);
+	fb->filter = drop;
+	for (i = 0; i < VMSG_REQUESTS; i++)
+		a[i] = ask(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
+	for (i = 0; i < VMSG_REQUESTS; i++)
+		KUNIT_EXPECT_EQ(test, asker_result(a[i]), -ETIMEDOUT);
+	fb->filter = NULL;
+	KUNIT_EXPECT_EQ(test, 0, ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS,
+					  &msg));
+}
+
+static void bus_send_error(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_msg msg;
+	int i;
+
+	fake_dev_create(fb, 3);
+	fb->filter = fail;
+	for (i = 0; i < 3 * VMSG_REQUESTS; i++)
+		KUNIT_ASSERT_EQ(test, -EIO,
+				ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS,
+					 &msg));
+	fb->filter = NULL;
+	KUNIT_EXPECT_EQ(test, 0, ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS,
+					  &msg));
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_TIMEOUTS), 0);
+}
+
+static void bus_request_too_large(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	u8 data[64] = {}, frames[2 * 52];
+	struct vmsg_msg msg;
+	int i;
+
+	for (i = 0; i < 2 * VMSG_REQUESTS; i++) {
+		msg = (struct vmsg_msg) {
+			.id = VIRTIO_MSG_SET_CONFIG,
+			.config.length = sizeof(data),
+			.data = data,
+			.data_len = sizeof(data),
+		};
+		KUNIT_ASSERT_EQ(test, -EMSGSIZE,
+				vmsg_bus_request(fb->bus, &msg, frames, 52));
+	}
+	KUNIT_EXPECT_EQ(test, fb->num_log, 0);
+}
+
+static void bus_abort_one_device(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct asker *one, *two, *bus;
+
+	fake_dev_create(fb, 0);
+	fake_dev_create(fb, 1);
+	fb->filter = hold;
+	one = ask(fb, 0, VIRTIO_MSG_GET_DEVICE_STATUS);
+	two = ask(fb, 1, VIRTIO_MSG_GET_DEVICE_STATUS);
+	/* Bus messages say device 0 as well. */
+	bus = asker_new(fb, 0, VIRTIO_MSG_BUS_PING);
+	bus->msg.type = BUS;
+	asker_start(bus);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held == 3));
+	vmsg_bus_abort(fb->bus, 0);
+	KUNIT_EXPECT_EQ(test, asker_result(one), -ENODEV);
+	KUNIT_EXPECT_FALSE(test, completion_done(&two->done));
+	KUNIT_EXPECT_FALSE(test, completion_done(&bus->done));
+	fake_release_all(fb);
+	KUNIT_EXPECT_EQ(test, asker_result(two), 0);
+	KUNIT_EXPECT_EQ(test, asker_result(bus), 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_UNEXPECTED), 1);
+}
+
+/* Those who wait for an answer, and those who wait for a place. */
+static void bus_dead_ends_waiters(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct asker *a[VMSG_REQUESTS + 6];
+	struct vmsg_msg msg;
+	unsigned int i, sent;
+
+	fake_dev_create(fb, 3);
+	fb->filter = hold;
+	for (i = 0; i < ARRAY_SIZE(a); i++)
+		a[i] = ask(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held == VMSG_REQUESTS));
+	virtio_msg_bus_dead(fb->bus);
+	for (i = 0; i < ARRAY_SIZE(a); i++)
+		KUNIT_EXPECT_EQ(test, asker_result(a[i]), -ENODEV);
+	sent = fb->num_log;
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS, &msg));
+	KUNIT_EXPECT_EQ(test, fb->num_log, sent);
+	KUNIT_EXPECT_EQ(test, sent, VMSG_REQUESTS);
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fb->cuts), 1);
+	virtio_msg_bus_dead(fb->bus);
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fb->cuts), 1);
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 0), -ENOENT);
+}
+
+struct bus_limit {
+	const char *name;
+	u32 revision;
+	u32 max_msg_size;
+	unsigned int timeout_ms;
+	bool good;
+};
+
+static const struct bus_limit bus_limits[] = {
+	{ "smallest", 1, 52, 1, true },
+	{ "largest", 1, 65535, 60000, true },
+	{ "revision 0", 0, 264, 100, false },
+	{ "revision 2", 2, 264, 100, false },
+	{ "51 bytes", 1, 51, 100, false },
+	{ "65536 bytes", 1, 65536, 100, false },
+	{ "no timeout", 1, 264, 0, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(bus_limit, bus_limits, name);
+
+static void bus_register_limits(struct kunit *test)
+{
+	const struct bus_limit *l = test->param_value;
+	/* What else it takes comes from a bus that is good. */
+	struct virtio_msg_bus_info info = fake_bus_default(test)->info;
+	struct virtio_msg_bus *bus;
+
+	info.revision = l->revision;
+	info.max_msg_size = l->max_msg_size;
+	info.timeout_ms = l->timeout_ms;
+	bus = virtio_msg_bus_register(&info);
+	if (!l->good) {
+		KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(bus), -EINVAL);
+		if (!IS_ERR(bus))
+			virtio_msg_bus_unregister(bus);
+		return;
+	}
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bus);
+	KUNIT_EXPECT_PTR_EQ(test, virtio_msg_bus_priv(bus), info.priv);
+	KUNIT_EXPECT_GE(test, virtio_msg_bus_num(bus), 0);
+	virtio_msg_bus_unregister(bus);
+}
+
+/*
+ * GET_DEVICES
+ */
+
+struct scan_answer {
+	u16 offset;
+	u16 next;
+	u16 count;
+	u8 bits[4];
+};
+
+struct scan_case {
+	const char *name;
+	struct scan_answer answers[4];
+	/* Offsets that must have been asked for, the first is always 0. */
+	unsigned int windows;
+	u16 offsets[4];
+	/* Devices that must have been found. */
+	unsigned int found;
+	u16 devs[8];
+};
+
+#define GOOD	{ 0, 0, 8, { 0x80 } }
+
+static const struct scan_case scan_cases[] = {
+	{ "nothing", { { 0, 0, 0 } }, 1, { 0 }, 0 },
+	{ "16 slots", { { 0, 0, 16, { 0x25, 0x80 } } }, 1, { 0 },
+	  4, { 0, 2, 5, 15 } },
+	{ "12 slots", { { 0, 0, 12, { 0x25, 0x08 } } }, 1, { 0 },
+	  4, { 0, 2, 5, 11 } },
+	{ "stray bits", { { 0, 0, 4, { 0xff } } }, 1, { 0 },
+	  4, { 0, 1, 2, 3 } },
+	{ "1 slot", { { 0, 0, 1, { 0xff } } }, 1, { 0 }, 1, { 0 } },
+	{ "9 slots", { { 0, 0, 9, { 0x00, 0xff } } }, 1, { 0 }, 1, { 8 } },
+	{ "two windows", { { 0, 8, 8, { 0x01 } }, { 8, 0, 8, { 0x80 } } },
+	  2, { 0, 8 }, 2, { 0, 15 } },
+	{ "a gap", { { 0, 1000, 8, { 0x01 } }, { 1000, 0, 1, { 1 } } },
+	  2, { 0, 1000 }, 2, { 0, 1000 } },
+	{ "skip ahead", { { 0, 300, 0 }, { 300, 0, 1, { 1 } } },
+	  2, { 0, 300 }, 1, { 300 } },
+	{ "the last device", { { 0, 65535, 0 }, { 65535, 0, 1, { 1 } } },
+	  2, { 0, 65535 }, 1, { 65535 } },
+	{ "offset not echoed", { { 1, 0, 8, { 0xff } }, GOOD }, 1, { 0 }, 0 },
+	{ "next stays", { { 0, 8, 8 }, { 8, 8, 0 }, GOOD }, 2, { 0, 8 }, 0 },
+	{ "next goes back", { { 0, 8, 8 }, { 8, 4, 0 }, GOOD },
+	  2, { 0, 8 }, 0 },
+	{ "next inside the window", { { 0, 7, 8, { 0xff } }, GOOD },
+	  1, { 0 }, 0 },
+	{ "later window is bad, earlier is kept",
+	  { { 0, 8, 8, { 1 } }, { 9, 0, 8, { 0xff } } }, 2, { 0, 8 },
+	  1, { 0 } },
+};
+
+KUNIT_ARRAY_PARAM_DESC(scan_case, scan_cases, name);
+
+/* Every device says that there is none, so that the scan is all there is. */
+static bool scan_info(const struct vmsg_msg *req, struct fake_frame *resp)
+{
+	struct vmsg_msg msg = {
+		.type = RESP,
+		.id = req->id,
+		.dev_num = req->dev_num,
+		.token = req->token,
+	};
+
+	if (req->type & BUS)
+		return false;
+	fake_make(resp, &msg);
+	return true;
+}
+
+static enum fake_verdict scan_filter(struct fake_bus *fb,
+				     const struct vmsg_msg *req,
+				     struct fake_frame *resp)
+{
+	const struct scan_case *c = fb->filter_priv;
+	const struct scan_answer *a;
+	struct vmsg_msg msg = {
+		.type = BUS | RESP,
+		.id = req->id,
+		.token = req->token,
+	};
+	unsigned int n;
+
+	if (scan_info(req, resp))
+		return FAKE_ANSWER;
+	n = atomic_fetch_inc(&fb->step);
+	if (n >= ARRAY_SIZE(c->answers))
+		return FAKE_DROP;
+	a = &c->answers[n];
+	msg.devices.offset = a->offset;
+	msg.devices.next_offset = a->next;
+	msg.devices.count = a->count;
+	msg.data = a->bits;
+	msg.data_len = (a->count + 7) / 8;
+	fake_make(resp, &msg);
+	return FAKE_ANSWER;
+}
+
+static bool asked_info(struct fake_bus *fb, u16 num)
+{
+	unsigned int i;
+
+	for (i = 0; i < fb->num_log; i++) {
+		if (!(fb->log[i].type & BUS) && fb->log[i].dev_num == num)
+			return true;
+	}
+	return false;
+}
+
+static void bus_get_devices(struct kunit *test)
+{
+	const struct scan_case *c = test->param_value;
+	struct fake_bus *fb = fake_bus_default(test);
+	unsigned int i, windows = 0;
+
+	fb->filter_priv = (void *)c;
+	fb->filter = scan_filter;
+	virtio_msg_bus_discover(fb->bus);
+	fake_settle(fb);
+	for (i = 0; i < fb->num_log; i++) {
+		if (!(fb->log[i].type & BUS))
+			continue;
+		KUNIT_EXPECT_EQ(test, fb->log[i].dev_num, 0);
+		if (windows < c->windows)
+			KUNIT_EXPECT_EQ(test, fb->log[i].devices.offset,
+					c->offsets[windows]);
+		windows++;
+	}
+	KUNIT_EXPECT_EQ(test, windows, c->windows);
+	for (i = 0; i < c->found; i++)
+		KUNIT_EXPECT_TRUE_MSG(test, asked_info(fb, c->devs[i]),
+				      "device %u", c->devs[i]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fb->requests), c->found);
+}
+
+static enum fake_verdict scan_count(struct fake_bus *fb,
+				    const struct vmsg_msg *req,
+				    struct fake_frame *resp)
+{
+	static const u8 bits[FAKE_FRAME] = { [0 ... FAKE_FRAME - 1] = 0xff };
+	struct vmsg_msg msg = {
+		.type = BUS | RESP,
+		.id = req->id,
+		.token = req->token,
+		.devices.count = req->devices.count + 1,
+		.data = bits,
+		.data_len = (req->devices.count + 8) / 8,
+	};
+
+	if (scan_info(req, resp))
+		return FAKE_ANSWER;
+	fake_make(resp, &msg);
+	return FAKE_ANSWER;
+}
+
+struct scan_size {
+	u32 max;
+	u16 asked;
+};
+
+static const struct scan_size scan_sizes[] = {
+	{ 52, 304 }, { 128, 912 }, { 264, 2000 }, { 65535, 2048 },
+};
+
+static void scan_size_desc(const struct scan_size *s, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u bytes", s->max);
+}
+
+KUNIT_ARRAY_PARAM(scan_size, scan_sizes, scan_size_desc);
+
+/* As many slots as the answer has room for, and not one more is taken. */
+static void bus_get_devices_count(struct kunit *test)
+{
+	const struct scan_size *s = test->param_value;
+	struct virtio_msg_bus_info info = { FAKE_BUS_DEFAULTS };
+	struct fake_bus *fb;
+
+	info.max_msg_size = s->max;
+	fb = fake_bus_create(test, &info);
+	/*
+	 * One slot more than asked for. Where the frame is full already that
+	 * does not even fit, and nobody answers: do not wait long for that.
+	 */
+	fb->filter = scan_count;
+	fb->bus->info.timeout_ms = FAKE_SHORT_TIMEOUT;
+	virtio_msg_bus_discover(fb->bus);
+	fake_settle(fb);
+	KUNIT_ASSERT_EQ(test, fb->num_log, 1);
+	KUNIT_EXPECT_EQ(test, fb->log[0].devices.count, s->asked);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fb->requests), 0);
+}
+
+static enum fake_verdict scan_endless(struct fake_bus *fb,
+				      const struct vmsg_msg *req,
+				      struct fake_frame *resp)
+{
+	struct vmsg_msg msg = {
+		.type = BUS | RESP,
+		.id = req->id,
+		.token = req->token,
+		.devices.offset = req->devices.offset,
+		.devices.next_offset = req->devices.offset + 1,
+	};
+
+	if (req->devices.offset + req->devices.count > 65536)
+		KUNIT_FAIL(fb->test, "asked beyond the last device");
+	fake_make(resp, &msg);
+	return FAKE_ANSWER;
+}
+
+/* A peer that moves on by one slot at a time does not go on for ever. */
+static void bus_get_devices_bounded(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+
+	fb->filter = scan_endless;
+	virtio_msg_bus_discover(fb->bus);
+	fake_settle(fb);
+	KUNIT_EXPECT_LE(test, fake_count(fb, true, VIRTIO_MSG_BUS_GET_DEVICES),
+			8192);
+	KUNIT_EXPECT_GE(test, fake_count(fb, true, VIRTIO_MSG_BUS_GET_DEVICES),
+			1024);
+}
+
+static void bus_discover(struct kunit *test)
+{
+	struct fake_bus *fb;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	fake_dev_create(fb, 0);
+	fake_dev_create(fb, 9);
+	virtio_msg_bus_discover(fb->bus);
+	KUNIT_EXPECT_TRUE(test,
+			  drv_wait(atomic_read(&fake_driver.probes) == 2));
+	/* Looking again changes nothing. */
+	virtio_msg_bus_discover(fb->bus);
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.removes), 0);
+}
+
+/*
+ * Hotplug
+ */
+
+static void bus_added_twice(struct kunit *test)
+{
+	struct fake_bus *fb;
+	struct fake_dev *fd;
+	int i;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	fd = fake_dev_create(fb, 4);
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, 0,
+				fake_event_device(fb, 4,
+						  VIRTIO_MSG_DEVICE_ADDED));
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, 0,
+			fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_ADDED));
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 1);
+	KUNIT_EXPECT_EQ(test, 1,
+			fake_count(fb, false, VIRTIO_MSG_GET_DEVICE_INFO));
+	KUNIT_EXPECT_NOT_NULL(test, fake_vmsg_dev(fd));
+}
+
+static void bus_removed_twice(struct kunit *test)
+{
+	struct fake_bus *fb;
+	struct fake_dev *fd;
+	int before;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	fd = fake_dev_create(fb, 4);
+	/* Before there is anything to remove. */
+	KUNIT_EXPECT_EQ(test, 0,
+			fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_REMOVED));
+	fake_settle(fb);
+	fake_bind(fd);
+	before = atomic_read(&fb->requests);
+	KUNIT_EXPECT_EQ(test, 0,
+			fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_REMOVED));
+	KUNIT_EXPECT_EQ(test, 0,
+			fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_REMOVED));
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, 0,
+			fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_REMOVED));
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.removes), 1);
+	KUNIT_EXPECT_NULL(test, fake_vmsg_dev(fd));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fb->gones), 1);
+	/* A device that is gone hears nothing any more. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&fb->requests), before);
+}
+
+/* An announcement that is called back before anybody has looked is void. */
+static void bus_added_then_removed(struct kunit *test)
+{
+	struct fake_bus *fb;
+	struct fake_dev *fd;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	fd = fake_dev_create(fb, 4);
+	fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_ADDED);
+	fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_REMOVED);
+	fake_settle(fb);
+	KUNIT_EXPECT_NULL(test, fake_vmsg_dev(fd));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes),
+			atomic_read(&fake_driver.removes));
+}
+
+/* Removed and added in one go is another device. */
+static void bus_removed_then_added(struct kunit *test)
+{
+	struct fake_bus *fb;
+	struct fake_dev *fd;
+	struct vmsg_dev *vd;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	fd = fake_dev_create(fb, 4);
+	fake_bind(fd);
+	vd = fake_vmsg_dev(fd);
+	fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_REMOVED);
+	fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_ADDED);
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.removes), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 2);
+	KUNIT_EXPECT_NOT_NULL(test, fake_vmsg_dev(fd));
+	KUNIT_EXPECT_EQ(test, 2,
+			fake_count(fb, false, VIRTIO_MSG_GET_DEVICE_INFO));
+}
+
+static void bus_number_reuse(struct kunit *test)
+{
+	struct fake_bus *fb;
+	struct fake_dev *fd;
+	struct fake_drv *drv;
+	int i;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	fd = fake_dev_create(fb, 4);
+	for (i = 1; i < 20; i++) {
+		fd->info.info.vendor_id = i;
+		drv = fake_bind(fd);
+		KUNIT_ASSERT_EQ(test, drv->vdev->id.vendor, i);
+		fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_REMOVED);
+		KUNIT_ASSERT_TRUE(test, fake_wait(fb, atomic_read(&fb->gones) == i));
+		fake_settle(fb);
+		KUNIT_ASSERT_TRUE(test, drv->removed);
+	}
+	KUNIT_EXPECT_EQ(test, vmsg_pool_used(fb->pool), 0);
+}
+
+static enum fake_verdict silent_1(struct fake_bus *fb,
+				  const struct vmsg_msg *req,
+				  struct fake_frame *resp)
+{
+	return !(req->type & BUS) && req->dev_num == 1 ? FAKE_DROP : FAKE_ANSWER;
+}
+
+static void bus_silent_device(struct kunit *test)
+{
+	struct fake_bus *fb;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	/* Nobody is patient enough for that. */
+	fb->bus->info.timeout_ms = 60000;
+	fake_dev_create(fb, 1);
+	fake_dev_create(fb, 2);
+	fb->filter = silent_1;
+	fake_event_device(fb, 1, VIRTIO_MSG_DEVICE_ADDED);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, atomic_read(&fb->requests) == 1));
+	fake_event_device(fb, 2, VIRTIO_MSG_DEVICE_ADDED);
+	KUNIT_EXPECT_TRUE(test,
+			  drv_wait(atomic_read(&fake_driver.probes) == 1));
+	/* And it can be removed without waiting for it either. */
+	fake_event_device(fb, 1, VIRTIO_MSG_DEVICE_REMOVED);
+	KUNIT_EXPECT_TRUE(test, fake_wait(fb, atomic_read(&fb->gones) == 1));
+	fake_event_device(fb, 2, VIRTIO_MSG_DEVICE_REMOVED);
+	KUNIT_EXPECT_TRUE(test,
+			  drv_wait(atomic_read(&fake_driver.removes) == 1));
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_TIMEOUTS), 0);
+}
+
+/* The peer dies: devices go, the pool is cut off before anything else. */
+static void bus_dead_with_devices(struct kunit *test)
+{
+	struct fake_bus *fb;
+	struct fake_drv *drv;
+	int before;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	drv = fake_bind(fake_dev_create(fb, 4));
+	before = atomic_read(&fb->requests);
+	virtio_msg_bus_dead(fb->bus);
+	KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->removed)));
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fb->cuts), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fb->requests), before);
+	KUNIT_EXPECT_EQ(test, vmsg_pool_used(fb->pool), 0);
+	/* Nothing comes any more. */
+	fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_ADDED);
+	virtio_msg_bus_discover(fb->bus);
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 1);
+}
+
+/*
+ * What else arrives
+ */
+
+static void bus_ping(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_msg msg = {
+		.type = BUS,
+		.id = VIRTIO_MSG_BUS_PING,
+		.token = 0x4321,
+		.ping = 0xdeadbeef,
+	};
+
+	KUNIT_EXPECT_EQ(test, fake_deliver_msg(fb, &msg), 0);
+	fake_settle(fb);
+	KUNIT_ASSERT_EQ(test, fb->num_log, 1);
+	KUNIT_EXPECT_EQ(test, fb->log[0].type, BUS | RESP);
+	KUNIT_EXPECT_EQ(test, fb->log[0].id, VIRTIO_MSG_BUS_PING);
+	KUNIT_EXPECT_EQ(test, fb->log[0].token, 0x4321);
+	KUNIT_EXPECT_EQ(test, fb->log[0].ping, 0xdeadbeef);
+	/* And again. */
+	msg.ping = 1;
+	KUNIT_EXPECT_EQ(test, fake_deliver_msg(fb, &msg), 0);
+	fake_settle(fb);
+	KUNIT_ASSERT_EQ(test, fb->num_log, 2);
+	KUNIT_EXPECT_EQ(test, fb->log[1].ping, 1);
+}
+
+static void bus_ping_out(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	u8 frames[2 * 52];
+	struct vmsg_msg msg = {
+		.type = BUS,
+		.id = VIRTIO_MSG_BUS_PING,
+		.ping = 0x12345678,
+	};
+
+	KUNIT_EXPECT_EQ(test, 0, vmsg_bus_request(fb->bus, &msg, frames, 52));
+	KUNIT_EXPECT_EQ(test, msg.ping, 0x12345678);
+}
+
+struct stray {
+	const char *name;
+	struct vmsg_msg msg;
+	int err;
+};
+
+static const struct stray strays[] = {
+	{ "answer", { .type = RESP, .id = VIRTIO_MSG_GET_DEVICE_STATUS },
+	  -ENOENT },
+	{ "bus answer", { .type = BUS | RESP, .id = VIRTIO_MSG_BUS_PING },
+	  -ENOENT },
+	{ "request", { .id = VIRTIO_MSG_GET_DEVICE_INFO }, -EBADMSG },
+	{ "status request", { .id = VIRTIO_MSG_SET_DEVICE_STATUS }, -EBADMSG },
+	{ "EVENT_AVAIL", { .id = VIRTIO_MSG_EVENT_AVAIL }, -EBADMSG },
+	{ "GET_DEVICES request",
+	  { .type = BUS, .id = VIRTIO_MSG_BUS_GET_DEVICES }, -EBADMSG },
+	{ "EVENT_DEVICE state 0",
+	  { .type = BUS, .id = VIRTIO_MSG_BUS_EVENT_DEVICE }, -EBADMSG },
+	{ "EVENT_DEVICE state 3",
+	  { .type = BUS, .id = VIRTIO_MSG_BUS_EVENT_DEVICE,
+	    .event_device.state = 3 }, -EBADMSG },
+	{ "EVENT_DEVICE private state",
+	  { .type = BUS, .id = VIRTIO_MSG_BUS_EVENT_DEVICE,
+	    .event_device.state = 0x8001 }, -EBADMSG },
+	{ "EVENT_CONFIG of no device",
+	  { .id = VIRTIO_MSG_EVENT_CONFIG, .dev_num = 9 }, -ENODEV },
+	{ "EVENT_USED of no device",
+	  { .id = VIRTIO_MSG_EVENT_USED, .dev_num = 0xffff }, -ENODEV },
+};
+
+KUNIT_ARRAY_PARAM_DESC(stray, strays, name);
+
+static void bus_stray_message(struct kunit *test)
+{
+	const struct stray *s = test->param_value;
+	struct fake_bus *fb = fake_bus_default(test);
+
+	KUNIT_EXPECT_EQ(test, fake_deliver_msg(fb, &s->msg), s->err);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_UNEXPECTED), 1);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_EVENTS), 0);
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, fb->num_log, 0);
+}
+
+static void bus_unknown_ids(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	static const struct { u8 type, id; } ids[] = {
+		{ 0, 0x00 }, { 0, 0x01 }, { 0, 0x0d }, { 0, 0x3f }, { 0, 0x43 },
+		{ 0, 0x80 }, { 0, 0xc0 }, { BUS, 0x00 }, { BUS, 0x04 },
+		{ BUS, 0x41 }, { BUS, 0x80 }, { BUS, 0xff },
+	};
+	u8 frame[16] = { [6] = 16 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ids); i++) {
+		frame[0] = ids[i].type;
+		frame[1] = ids[i].id;
+		KUNIT_EXPECT_EQ(test, -EBADMSG,
+				fake_deliver(fb, frame, sizeof(frame)));
+		/* Counted once. */
+		KUNIT_EXPECT_EQ(test, i + 1,
+				fake_stat(fb, VMSG_STAT_MALFORMED) +
+				fake_stat(fb, VMSG_STAT_UNEXPECTED));
+	}
+}
+
+static bool receive_junk(void *arg)
+{
+	struct fake_bus *fb = arg;
+	u8 frame[16] = { RESP, VIRTIO_MSG_GET_DEVICE_STATUS, [6] = 16 };
+	bool ok;
+
+	ok = virtio_msg_bus_receive(fb->bus, frame, 16) == -ENOENT;
+	ok &= virtio_msg_bus_receive(fb->bus, frame, 15) == -EMSGSIZE;
+	frame[0] = 0;
+	frame[1] = VIRTIO_MSG_EVENT_USED;
+	ok &= virtio_msg_bus_receive(fb->bus, frame, 16) == -ENODEV;
+	ok &= virtio_msg_bus_used(fb->bus, 5, 0) == -ENODEV;
+	frame[0] = BUS;
+	frame[1] = VIRTIO_MSG_BUS_EVENT_DEVICE;
+	frame[8] = 5;
+	frame[10] = VIRTIO_MSG_DEVICE_REMOVED;
+	ok &= !virtio_msg_bus_receive(fb->bus, frame, 16);
+	return ok;
+}
+
+static void bus_receive_anywhere(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+
+	kunit_run_irq_test(test, receive_junk, 2000, fb);
+	fake_settle(fb);
+}
+
+/*
+ * Kicks
+ */
+
+static void init_kicks(struct vmsg_kick *kicks, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		INIT_LIST_HEAD(&kicks[i].node);
+		kicks[i].dev_num = 3;
+		kicks[i].index = i;
+		kicks[i].next_offset = 0;
+	}
+}
+
+static void expect_kick(struct fake_bus *fb, unsigned int n, u32 index,
+			u32 next_offset)
+{
+	KUNIT_EXPECT_EQ(fb->test, fb->kicks[n].dev_num, 3);
+	KUNIT_EXPECT_EQ(fb->test, fb->kicks[n].index, index);
+	KUNIT_EXPECT_EQ(fb->test, fb->kicks[n].next_offset, next_offset);
+}
+
+static void bus_kick_with_room(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_kick k[2];
+
+	init_kicks(k, 2);
+	vmsg_bus_kick(fb->bus, &k[1], 0x80000005);
+	KUNIT_ASSERT_EQ(test, fb->num_kicks, 1);
+	expect_kick(fb, 0, 1, 0x80000005);
+	vmsg_bus_kick(fb->bus, &k[1], 6);
+	KUNIT_ASSERT_EQ(test, fb->num_kicks, 2);
+	expect_kick(fb, 1, 1, 6);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_KICKS), 2);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_KICKS_MERGED), 0);
+}
+
+/* Merged while there is no room; the newest offset is what arrives. */
+static void bus_kick_merge(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_kick k[1];
+	int i;
+
+	init_kicks(k, 1);
+	fb->room = 0;
+	for (i = 1; i <= 5; i++)
+		vmsg_bus_kick(fb->bus, k, i);
+	KUNIT_EXPECT_EQ(test, fb->num_kicks, 0);
+	KUNIT_EXPECT_GE(test, fb->refused, 1);
+	fake_room(fb);
+	KUNIT_EXPECT_EQ(test, fb->num_kicks, 1);
+	expect_kick(fb, 0, 0, 5);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_KICKS), 1);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_KICKS_MERGED), 4);
+	/* It is gone now. */
+	virtio_msg_bus_tx_room(fb->bus);
+	KUNIT_EXPECT_EQ(test, fb->num_kicks, 1);
+}
+
+static void bus_kick_order(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_kick k[3];
+
+	init_kicks(k, 3);
+	fb->room = 0;
+	vmsg_bus_kick(fb->bus, &k[0], 1);
+	vmsg_bus_kick(fb->bus, &k[1], 2);
+	vmsg_bus_kick(fb->bus, &k[2], 3);
+	vmsg_bus_kick(fb->bus, &k[0], 4);
+	/* Room for two of them. */
+	fb->room = 2;
+	virtio_msg_bus_tx_room(fb->bus);
+	KUNIT_ASSERT_EQ(test, fb->num_kicks, 2);
+	expect_kick(fb, 0, 0, 4);
+	expect_kick(fb, 1, 1, 2);
+	/* A kick that comes now does not overtake the third. */
+	fb->room = 1;
+	vmsg_bus_kick(fb->bus, &k[0], 5);
+	KUNIT_ASSERT_EQ(test, fb->num_kicks, 3);
+	expect_kick(fb, 2, 2, 3);
+	fake_room(fb);
+	KUNIT_ASSERT_EQ(test, fb->num_kicks, 4);
+	expect_kick(fb, 3, 0, 5);
+}
+
+static void bus_kick_cancel(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_kick k[2];
+
+	init_kicks(k, 2);
+	fb->room = 0;
+	vmsg_bus_kick(fb->bus, &k[0], 1);
+	vmsg_bus_kick(fb->bus, &k[1], 2);
+	vmsg_bus_cancel_kick(fb->bus, &k[0]);
+	/* Also of one that is not marked. */
+	vmsg_bus_cancel_kick(fb->bus, &k[0]);
+	fake_room(fb);
+	KUNIT_ASSERT_EQ(test, fb->num_kicks, 1);
+	expect_kick(fb, 0, 1, 2);
+	KUNIT_EXPECT_TRUE(test, list_empty(&fb->bus->kicks));
+}
+
+static void bus_kick_dead(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_kick k[1];
+
+	init_kicks(k, 1);
+	virtio_msg_bus_dead(fb->bus);
+	vmsg_bus_kick(fb->bus, k, 1);
+	KUNIT_EXPECT_EQ(test, fb->num_kicks, 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&k->node));
+}
+
+struct kick_storm {
+	struct fake_bus *fb;
+	struct vmsg_kick k[3];
+	atomic_t n;
+};
+
+static bool kick_storm(void *arg)
+{
+	struct kick_storm *s = arg;
+	unsigned int n = atomic_inc_return(&s->n);
+
+	vmsg_bus_kick(s->fb->bus, &s->k[n % 3], n);
+	WRITE_ONCE(s->fb->room, n % 5 ? 0 : -1);
+	if (n % 7 == 0)
+		virtio_msg_bus_tx_room(s->fb->bus);
+	return true;
+}
+
+static void bus_kick_anywhere(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct kick_storm *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	s->fb = fb;
+	init_kicks(s->k, 3);
+	kunit_run_irq_test(test, kick_storm, 2000, s);
+	fake_room(fb);
+	KUNIT_EXPECT_TRUE(test, list_empty(&fb->bus->kicks));
+	/* Each one was sent or merged into one that was. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->n),
+			fake_stat(fb, VMSG_STAT_KICKS) +
+			fake_stat(fb, VMSG_STAT_KICKS_MERGED));
+	KUNIT_EXPECT_EQ(test, fb->num_kicks, fake_stat(fb, VMSG_STAT_KICKS));
+}
+
+/*
+ * sysfs
+ */
+
+static void expect_file(struct fake_bus *fb, const char *group,
+			const char *name, const char *want)
+{
+	char *buf = kunit_kzalloc(fb->test, PAGE_SIZE, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(fb->test, buf);
+	/* sysfs_emit() wants a page of its own. */
+	KUNIT_ASSERT_TRUE(fb->test, PAGE_ALIGNED(buf));
+	KUNIT_ASSERT_GT(fb->test,
+			fake_sysfs(&fb->bus->dev,
+				   fb->bus->dev.class->dev_groups, group, name,
+				   buf), 0);
+	KUNIT_EXPECT_STREQ(fb->test, buf, want);
+}
+
+static void bus_sysfs(struct kunit *test)
+{
+	struct virtio_msg_bus_info info = { FAKE_BUS_DEFAULTS };
+	struct vmsg_msg msg;
+	struct fake_bus *fb;
+
+	info.features = BIT_ULL(VIRTIO_MSG_F_STRICT_CONFIG_GENERATION);
+	fb = fake_bus_create(test, &info);
+	fake_dev_create(fb, 3);
+	ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS, &msg);
+	fake_event_used(fb->devs[0], 0);
+	expect_file(fb, NULL, "revision", "1\n");
+	expect_file(fb, NULL, "max_msg_size", "264\n");
+	expect_file(fb, NULL, "features", "0x1\n");
+	expect_file(fb, NULL, "timeout_ms", "5000\n");
+	expect_file(fb, NULL, "pool_used", "0\n");
+	expect_file(fb, "statistics", "requests", "1\n");
+	expect_file(fb, "statistics", "responses", "1\n");
+	expect_file(fb, "statistics", "timeouts", "0\n");
+	expect_file(fb, "statistics", "events", "0\n");
+	expect_file(fb, "statistics", "kicks", "0\n");
+	expect_file(fb, "statistics", "kicks_merged", "0\n");
+	expect_file(fb, "statistics", "malformed", "0\n");
+	expect_file(fb, "statistics", "unexpected", "1\n");
+	KUNIT_EXPECT_EQ(test, 0, strncmp(dev_name(&fb->bus->dev), "fake", 4));
+	KUNIT_EXPECT_STREQ(test, fb->bus->dev.class->name, "virtio_msg");
+}
+
+static struct kunit_case bus_cases[] = {
+	KUNIT_CASE(bus_token_reuse),
+	KUNIT_CASE(bus_tokens_outstanding),
+	KUNIT_CASE(bus_swapped_answers),
+	KUNIT_CASE(bus_late_answer),
+	KUNIT_CASE(bus_late_answer_for_next),
+	KUNIT_CASE(bus_duplicate_answer),
+	KUNIT_CASE(bus_missing_answer),
+	KUNIT_CASE_PARAM(bus_wrong_answer, wrong_answer_gen_params),
+	KUNIT_CASE(bus_malformed_payload),
+	KUNIT_CASE(bus_answer_without_room),
+	KUNIT_CASE_PARAM(bus_answer_from, answer_context_gen_params),
+	KUNIT_CASE(bus_more_than_places),
+	KUNIT_CASE(bus_no_place),
+	KUNIT_CASE(bus_send_error),
+	KUNIT_CASE(bus_request_too_large),
+	KUNIT_CASE(bus_abort_one_device),
+	KUNIT_CASE(bus_dead_ends_waiters),
+	KUNIT_CASE_PARAM(bus_register_limits, bus_limit_gen_params),
+	KUNIT_CASE_PARAM(bus_get_devices, scan_case_gen_params),
+	KUNIT_CASE_PARAM(bus_get_devices_count, scan_size_gen_params),
+	KUNIT_CASE(bus_get_devices_bounded),
+	KUNIT_CASE(bus_discover),
+	KUNIT_CASE(bus_added_twice),
+	KUNIT_CASE(bus_removed_twice),
+	KUNIT_CASE(bus_added_then_removed),
+	KUNIT_CASE(bus_removed_then_added),
+	KUNIT_CASE(bus_number_reuse),
+	KUNIT_CASE(bus_silent_device),
+	KUNIT_CASE(bus_dead_with_devices),
+	KUNIT_CASE(bus_ping),
+	KUNIT_CASE(bus_ping_out),
+	KUNIT_CASE_PARAM(bus_stray_message, stray_gen_params),
+	KUNIT_CASE(bus_unknown_ids),
+	KUNIT_CASE(bus_receive_anywhere),
+	KUNIT_CASE(bus_kick_with_room),
+	KUNIT_CASE(bus_kick_merge),
+	KUNIT_CASE(bus_kick_order),
+	KUNIT_CASE(bus_kick_cancel),
+	KUNIT_CASE(bus_kick_dead),
+	KUNIT_CASE(bus_kick_anywhere),
+	KUNIT_CASE(bus_sysfs),
+	{}
+};
+
+static struct kunit_suite bus_suite = {
+	.name = "virtio_msg_bus",
+	.test_cases = bus_cases,
+};
+
+kunit_test_suite(bus_suite);
