@@ -101,6 +101,15 @@ static void vmsg_vq_callback(struct vmsg_vq *q)
 	lockdep_assert_held(&q->lock);
 	q->used_pending = false;
 	vring_interrupt(0, q->vq);
+	/*
+	 * The core stops using a ring in which it finds nonsense, and leaves
+	 * the driver waiting for what is in there.
+	 */
+	if (unlikely(q->live && virtqueue_is_broken(q->vq))) {
+		vmsg_dev_err(q->vd, "queue %u: its ring makes no sense, needs a reset\n",
+			     q->vq->index);
+		vmsg_dev_fail(q->vd);
+	}
 }
 
 /**
