@@ -89,7 +89,7 @@ static const char main_help[] =
 "  --features LIST          ring features to offer, from left to right:\n"
 "                           [no-]indirect, event-idx, packed, in-order,\n"
 "                           ring-reset, notification-data, all\n"
-"                           (indirect,event-idx,packed,ring-reset)\n"
+"                           (indirect,event-idx,ring-reset)\n"
 "  --legacy-enable          serve drivers without the queue enable bit\n"
 "\n"
 "  --control PATH           take commands from a FIFO, one a line: add, remove,\n"

@@ -188,10 +188,14 @@ struct vmsg_bus_params {
 	 VMSG_BIT(VMSG_F_RING_PACKED) | VMSG_BIT(VMSG_F_IN_ORDER) |	\
 	 VMSG_BIT(VMSG_F_NOTIFICATION_DATA) | VMSG_BIT(VMSG_F_RING_RESET))
 
-/* A good choice. */
+/*
+ * A good choice. No packed rings: when the memory that it shares is full, Linux
+ * tries again later with split rings, but with packed ones it reports an I/O
+ * error (virtqueue_add_packed() returns -EIO for a mapping that fails).
+ */
 #define VMSG_RING_FEATURES_DEFAULT					\
 	(VMSG_BIT(VMSG_F_INDIRECT_DESC) | VMSG_BIT(VMSG_F_EVENT_IDX) |	\
-	 VMSG_BIT(VMSG_F_RING_PACKED) | VMSG_BIT(VMSG_F_RING_RESET))
+	 VMSG_BIT(VMSG_F_RING_RESET))
 
 /* Device numbers are smaller than this. */
 #define VMSG_MAX_DEVICES		65536u
