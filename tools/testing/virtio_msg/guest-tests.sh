@@ -118,6 +118,8 @@ take_line() {
 }
 
 boot=0
+err=$(mktemp)
+trap 'rm -f "$err"' EXIT
 for options in "${order[@]}"; do
 	read -ra list <<<"${groups[x$options]}"
 	read -ra words <<<"$options"
@@ -132,14 +134,14 @@ for options in "${order[@]}"; do
 			--append log_buf_len=4M \
 			--timeout $((60 + TEST_SECONDS * ${#list[@]})) \
 			"${common[@]}" "${words[@]}" --add "$BUILD/guest-runner:/runner" \
-			"sh /runner $TEST_SECONDS ${list[*]}" 2>"$LOGS/tests-$boot.err")
+			"sh /runner $TEST_SECONDS ${list[*]}" 2>"$err")
 		if [[ ! $test && $last == "${list[-1]}" ]]; then
 			break
 		fi
 		# The guest died, in a test or before there was one.
 		test=${test:-${last:-start of the guest}}
 		failed "the guest died"
-		cat "$LOGS/tests-$boot.err" >&2
+		cat "$err" >&2
 		[[ $last ]] || break
 		while [[ ${list[0]} != "$last" ]]; do
 			list=("${list[@]:1}")

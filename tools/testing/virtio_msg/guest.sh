@@ -10,7 +10,7 @@ COMMAND prints comes out here; the exit status is its own, or 125 if the guest
 died before the end: then the end of its console is shown.
 
   what is inside
-    --mod NAME        a module of the stock kernel and all that it needs, for modprobe
+    --mod NAME        a module of the kernel and all that it needs, for modprobe
     --ko FILE         a module of ours, for modprobe
     --bin FILE        a program, with its libraries, into /usr/bin
     --add SRC:DST     a file or a folder
@@ -20,12 +20,13 @@ died before the end: then the end of its console is shown.
     --append ARGS     more for the kernel command line
     --qemu ARGS       more for QEMU, split at blanks
     --icount          time is the number of instructions: 1 us = 1000 (one CPU)
-    --kernel FILE     not the stock kernel (which has no --mod then)
+    --kernel FILE     another kernel than the stock one
+    --modroot DIR     its modules: DIR/lib/modules/VERSION (INSTALL_MOD_PATH)
     --name NAME       names the log files (guest)
 END
 }
 
-name=guest kernel='' mem=512M cpus=2 machine=q35 timeout=120 append='' icount=''
+name=guest kernel='' modroot='' mem=512M cpus=2 machine=q35 timeout=120 append='' icount=''
 mods=() kos=() bins=() adds=() qemu=()
 while (($#)); do
 	case $1 in
@@ -41,6 +42,7 @@ while (($#)); do
 	--qemu)		read -ra words <<<"$2"; qemu+=("${words[@]}") ;;
 	--icount)	icount=1; shift; continue ;;
 	--kernel)	kernel=$2 ;;
+	--modroot)	modroot=$2 ;;
 	--name)		name=$2 ;;
 	-h|--help)	usage; exit 0 ;;
 	-*)		usage >&2; die "no such option: $1" ;;
@@ -52,12 +54,26 @@ done
 (($#)) || { usage >&2; exit 1; }
 
 need_packages "${NEEDS_GUEST[@]}"
+if [[ $kernel ]]; then
+	[[ -e $kernel ]] || die "there is no kernel $kernel"
+	[[ $modroot || ! ${mods[*]}${kos[*]} ]] ||
+		die "modules for $kernel? say --modroot DIR, with DIR/lib/modules/VERSION"
+	VMLINUZ=$kernel MODROOT=$modroot KVER=$(basename "$modroot"/lib/modules/*)
+else
+	eval "$("$HERE/kernels.sh" stock)"
+fi
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/virtio-msg-guest.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
+# The logs of the last run stay; until it ends they are its own.
+# shellcheck disable=SC2317 # trap calls it
+finish() {
+	for log in console out qemu; do
+		[[ ! -e $dir/$log ]] || mv "$dir/$log" "$LOGS/$name.$log"
+	done
+	rm -rf "$dir"
+}
+trap finish EXIT
 root=$dir/root
-console=$LOGS/$name.console
-output=$LOGS/$name.out
 
 # --- the initramfs ------------------------------------------------------------
 
@@ -76,7 +92,7 @@ install_bin() {
 # One module and what it depends on, as modules.dep has it ("-" and "_" are one).
 install_mod() {
 	local f deps re="/${1//[-_]/[-_]}[.]ko" tree=$MODROOT/lib/modules/$KVER
-	grep -qE "$re" "$tree/modules.builtin" && return 0
+	grep -qsE "$re" "$tree/modules.builtin" && return 0
 	deps=$(awk -v "re=$re" -F: '$1 ~ re { print $1, $2 }' "$tree/modules.dep")
 	[[ $deps ]] || die "the stock kernel has no module $1"
 	for f in $deps; do
@@ -88,7 +104,6 @@ install_mod() {
 
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,root,run,mnt,etc,usr/bin}
 install_bin busybox /bin
-eval "$("$HERE/kernels.sh" stock)"
 for m in "${mods[@]}"; do
 	install_mod "$m"
 done
@@ -143,17 +158,16 @@ if [[ $icount ]]; then
 else
 	args+=(-accel "tcg,thread=multi" -smp "$cpus" -cpu max)
 fi
-: >"$console"
 rc=0
 timeout --foreground -k 5 "$timeout" qemu-system-x86_64 "${args[@]}" \
-	-kernel "${kernel:-$VMLINUZ}" -initrd "$dir/initramfs" \
+	-kernel "$VMLINUZ" -initrd "$dir/initramfs" \
 	-append "console=ttyS0 panic=-1 oops=panic$append" \
-	-chardev "file,id=console,path=$console" -serial chardev:console \
+	-chardev "file,id=console,path=$dir/console" -serial chardev:console \
 	-chardev "stdio,id=out,signal=off" -serial chardev:out -monitor none \
-	"${qemu[@]}" </dev/null 2>"$LOGS/$name.qemu" |
-	tee "$output" | sed -u '/^@exit [0-9]*$/d' || rc=$?
+	"${qemu[@]}" </dev/null 2>"$dir/qemu" |
+	tee "$dir/out" | sed -u '/^@exit [0-9]*$/d' || rc=$?
 
-status=$(sed -n 's/^@exit \([0-9]*\)$/\1/p' "$output" | tail -n 1)
+status=$(sed -n 's/^@exit \([0-9]*\)$/\1/p' "$dir/out" | tail -n 1)
 [[ ! $status ]] || exit "$status"
 
 # The guest did not get to the end.
@@ -164,12 +178,12 @@ status=$(sed -n 's/^@exit \([0-9]*\)$/\1/p' "$output" | tail -n 1)
 		echo "the guest died (QEMU's exit status: $rc)"
 	fi
 	# From the first complaint of the kernel on, if there is one.
-	first=$(grep -nE -m 1 'Kernel panic|BUG:|Oops|WARNING:|rcu.*stall' "$console" || true)
+	first=$(grep -nE -m 1 'Kernel panic|BUG:|Oops|WARNING:|rcu.*stall' "$dir/console" || true)
 	first=${first%%:*}
 	echo "   the end of its console:"
-	tail -n "+${first:-1}" "$console" | if [[ $first ]]; then head -n 60; else tail -n 40; fi |
+	tail -n "+${first:-1}" "$dir/console" | if [[ $first ]]; then head -n 60; else tail -n 40; fi |
 		tr -d '\r' | sed 's/^/   | /'
-	sed 's/^/   | qemu: /' "$LOGS/$name.qemu"
-	echo "   the whole console: $console"
+	sed 's/^/   | qemu: /' "$dir/qemu"
+	echo "   the whole console: $LOGS/$name.console"
 } >&2
 exit 125

@@ -19,7 +19,8 @@ version=$(basename "$tree")
 # in_kernel VALUE: all of ours as VALUE. One build folder serves both values,
 # so that only what depends on them is built twice.
 in_kernel() {
-	configure_kernel "$tree" "$CACHE/build/intree" x86_64 "${SMALL[@]}" "${SYMBOLS[@]/%/=$1}" &&
+	configure_kernel "$tree" "$CACHE/build/intree" x86_64 "${SMALL[@]}" \
+		"${SYMBOLS[@]/%/=$1}" KUNIT=y "VIRTIO_MSG_KUNIT_TEST=$1" &&
 		make -C "$tree" O="$CACHE/build/intree" ARCH=x86_64 -j"$JOBS" "${@:2}"
 }
 
