@@ -26,7 +26,6 @@
 #include <linux/module.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
-#include <linux/sysfs.h>
 #include <linux/wait_bit.h>
 
 #include "internal.h"
@@ -759,125 +758,8 @@ void virtio_msg_bus_shutdown(struct virtio_msg_bus *bus)
 EXPORT_SYMBOL_GPL(virtio_msg_bus_shutdown);
 
 /*
- * sysfs
+ * Life of a bus
  */
-
-static ssize_t revision_show(struct device *dev, struct device_attribute *attr,
-			     char *buf)
-{
-	struct virtio_msg_bus *bus =
-		container_of(dev, struct virtio_msg_bus, dev);
-
-	return sysfs_emit(buf, "%u\n", bus->info.revision);
-}
-static DEVICE_ATTR_RO(revision);
-
-static ssize_t max_msg_size_show(struct device *dev,
-				 struct device_attribute *attr, char *buf)
-{
-	struct virtio_msg_bus *bus =
-		container_of(dev, struct virtio_msg_bus, dev);
-
-	return sysfs_emit(buf, "%u\n", bus->info.max_msg_size);
-}
-static DEVICE_ATTR_RO(max_msg_size);
-
-static ssize_t features_show(struct device *dev, struct device_attribute *attr,
-			     char *buf)
-{
-	struct virtio_msg_bus *bus =
-		container_of(dev, struct virtio_msg_bus, dev);
-
-	return sysfs_emit(buf, "0x%llx\n", bus->info.features);
-}
-static DEVICE_ATTR_RO(features);
-
-static ssize_t timeout_ms_show(struct device *dev,
-			       struct device_attribute *attr, char *buf)
-{
-	struct virtio_msg_bus *bus =
-		container_of(dev, struct virtio_msg_bus, dev);
-
-	return sysfs_emit(buf, "%u\n", bus->info.timeout_ms);
-}
-static DEVICE_ATTR_RO(timeout_ms);
-
-static ssize_t pool_used_show(struct device *dev, struct device_attribute *attr,
-			      char *buf)
-{
-	struct virtio_msg_bus *bus =
-		container_of(dev, struct virtio_msg_bus, dev);
-
-	return sysfs_emit(buf, "%zu\n", vmsg_pool_used(bus->info.pool));
-}
-static DEVICE_ATTR_RO(pool_used);
-
-static struct attribute *vmsg_bus_attrs[] = {
-	&dev_attr_revision.attr,
-	&dev_attr_max_msg_size.attr,
-	&dev_attr_features.attr,
-	&dev_attr_timeout_ms.attr,
-	&dev_attr_pool_used.attr,
-	NULL
-};
-
-static const struct attribute_group vmsg_bus_group = {
-	.attrs = vmsg_bus_attrs,
-};
-
-struct vmsg_stat_attr {
-	struct device_attribute attr;
-	enum vmsg_stat stat;
-};
-
-static ssize_t vmsg_stat_show(struct device *dev, struct device_attribute *attr,
-			      char *buf)
-{
-	struct virtio_msg_bus *bus =
-		container_of(dev, struct virtio_msg_bus, dev);
-	struct vmsg_stat_attr *sa =
-		container_of(attr, struct vmsg_stat_attr, attr);
-
-	return sysfs_emit(buf, "%ld\n", atomic_long_read(&bus->stats[sa->stat]));
-}
-
-#define VMSG_STAT_ATTR(_name, _stat)					\
-	static struct vmsg_stat_attr vmsg_stat_##_name = {		\
-		.attr = __ATTR(_name, 0444, vmsg_stat_show, NULL),	\
-		.stat = _stat,						\
-	}
-
-VMSG_STAT_ATTR(requests, VMSG_STAT_REQUESTS);
-VMSG_STAT_ATTR(responses, VMSG_STAT_RESPONSES);
-VMSG_STAT_ATTR(timeouts, VMSG_STAT_TIMEOUTS);
-VMSG_STAT_ATTR(events, VMSG_STAT_EVENTS);
-VMSG_STAT_ATTR(kicks, VMSG_STAT_KICKS);
-VMSG_STAT_ATTR(kicks_merged, VMSG_STAT_KICKS_MERGED);
-VMSG_STAT_ATTR(malformed, VMSG_STAT_MALFORMED);
-VMSG_STAT_ATTR(unexpected, VMSG_STAT_UNEXPECTED);
-
-static struct attribute *vmsg_stat_attrs[] = {
-	&vmsg_stat_requests.attr.attr,
-	&vmsg_stat_responses.attr.attr,
-	&vmsg_stat_timeouts.attr.attr,
-	&vmsg_stat_events.attr.attr,
-	&vmsg_stat_kicks.attr.attr,
-	&vmsg_stat_kicks_merged.attr.attr,
-	&vmsg_stat_malformed.attr.attr,
-	&vmsg_stat_unexpected.attr.attr,
-	NULL
-};
-
-static const struct attribute_group vmsg_stat_group = {
-	.name = "statistics",
-	.attrs = vmsg_stat_attrs,
-};
-
-static const struct attribute_group *vmsg_bus_groups[] = {
-	&vmsg_bus_group,
-	&vmsg_stat_group,
-	NULL
-};
 
 static void vmsg_bus_release(struct device *dev)
 {
@@ -899,10 +781,6 @@ static struct class vmsg_bus_class = {
 	.dev_groups = vmsg_bus_groups,
 	.dev_release = vmsg_bus_release,
 };
-
-/*
- * Life of a bus
- */
 
 static struct virtio_msg_bus *vmsg_bus_alloc(void)
 {

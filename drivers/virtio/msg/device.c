@@ -23,8 +23,6 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/slab.h>
-#include <linux/sysfs.h>
-#include <linux/uuid.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
@@ -639,80 +637,6 @@ static const struct virtio_config_ops vmsg_dev_config_ops = {
 };
 
 /*
- * sysfs
- */
-
-static struct vmsg_dev *dev_to_vmsg(struct device *dev)
-{
-	return to_vmsg_dev(dev_to_virtio(dev));
-}
-
-static ssize_t dev_num_show(struct device *dev, struct device_attribute *attr,
-			    char *buf)
-{
-	return sysfs_emit(buf, "%u\n", dev_to_vmsg(dev)->num);
-}
-static DEVICE_ATTR_RO(dev_num);
-
-static ssize_t uuid_show(struct device *dev, struct device_attribute *attr,
-			 char *buf)
-{
-	return sysfs_emit(buf, "%pUb\n", dev_to_vmsg(dev)->uuid);
-}
-static DEVICE_ATTR_RO(uuid);
-
-static ssize_t admin_vqs_show(struct device *dev, struct device_attribute *attr,
-			      char *buf)
-{
-	struct vmsg_dev *vd = dev_to_vmsg(dev);
-
-	return sysfs_emit(buf, "%u %u\n", vd->admin_vq_start,
-			  vd->admin_vq_count);
-}
-static DEVICE_ATTR_RO(admin_vqs);
-
-static ssize_t requests_show(struct device *dev, struct device_attribute *attr,
-			     char *buf)
-{
-	return sysfs_emit(buf, "%ld\n",
-			  atomic_long_read(&dev_to_vmsg(dev)->requests));
-}
-static DEVICE_ATTR_RO(requests);
-
-static ssize_t state_show(struct device *dev, struct device_attribute *attr,
-			  char *buf)
-{
-	static const char * const names[] = {
-		[VMSG_DEV_PROBING] = "probing",
-		[VMSG_DEV_RUNNING] = "running",
-		[VMSG_DEV_NEEDS_RESET] = "needs reset",
-		[VMSG_DEV_GONE] = "gone",
-	};
-
-	return sysfs_emit(buf, "%s\n", names[READ_ONCE(dev_to_vmsg(dev)->state)]);
-}
-static DEVICE_ATTR_RO(state);
-
-static struct attribute *vmsg_dev_attrs[] = {
-	&dev_attr_dev_num.attr,
-	&dev_attr_uuid.attr,
-	&dev_attr_admin_vqs.attr,
-	&dev_attr_requests.attr,
-	&dev_attr_state.attr,
-	NULL
-};
-
-static const struct attribute_group vmsg_dev_group = {
-	.name = "virtio_msg",
-	.attrs = vmsg_dev_attrs,
-};
-
-static const struct attribute_group *vmsg_dev_groups[] = {
-	&vmsg_dev_group,
-	NULL
-};
-
-/*
  * Life of a device
  */
 
@@ -748,7 +672,7 @@ static int vmsg_dev_read_info(struct vmsg_dev *vd)
 
 static void vmsg_dev_vdev_release(struct device *dev)
 {
-	vmsg_dev_put(dev_to_vmsg(dev));
+	vmsg_dev_put(to_vmsg_dev(dev_to_virtio(dev)));
 }
 
 static int vmsg_dev_register(struct vmsg_dev *vd)

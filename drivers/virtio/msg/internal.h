@@ -335,6 +335,12 @@ int vmsg_dev_restore(struct vmsg_dev *vd);
 void vmsg_dev_shutdown(struct vmsg_dev *vd);
 
 /*
+ * sysfs.c
+ */
+extern const struct attribute_group *vmsg_bus_groups[];
+extern const struct attribute_group *vmsg_dev_groups[];
+
+/*
  * vq.c
  */
 int vmsg_vq_find(struct virtio_device *vdev, unsigned int nvqs,
