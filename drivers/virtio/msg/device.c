@@ -353,6 +353,8 @@ static u32 vmsg_dev_generation(struct virtio_device *vdev)
 static void vmsg_dev_note_status(struct vmsg_dev *vd, u32 status)
 {
 	vd->status = status & (vd->status_written | VIRTIO_CONFIG_S_NEEDS_RESET);
+	if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		vmsg_dev_fail(vd);
 }
 
 static u8 vmsg_dev_get_status(struct virtio_device *vdev)
@@ -472,9 +474,8 @@ static void vmsg_dev_set_status(struct virtio_device *vdev, u8 status)
 	if ((status & VIRTIO_CONFIG_S_FEATURES_OK) &&
 	    !(status & VIRTIO_CONFIG_S_DRIVER_OK))
 		atomic_inc(&vd->config_seq);
-	if (vd->status & VIRTIO_CONFIG_S_NEEDS_RESET)
-		vmsg_dev_fail(vd);
-	else if (vd->status & VIRTIO_CONFIG_S_DRIVER_OK)
+	if ((vd->status & VIRTIO_CONFIG_S_DRIVER_OK) &&
+	    READ_ONCE(vd->state) == VMSG_DEV_RUNNING)
 		vmsg_vq_start(vd);
 }
 
