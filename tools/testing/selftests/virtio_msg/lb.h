@@ -18,6 +18,10 @@
 #define LB_WAIT		10000
 #define LB_FRAME	1024
 
+#ifndef __printf
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
+#endif
+
 /**
  * struct lb - a bus
  * @fd: of /dev/virtio-msg-lb
@@ -34,8 +38,8 @@ struct lb {
 
 /* TAP */
 void plan(unsigned int tests);
-void ok(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void ok(bool good, const char *fmt, ...) __printf(2, 3);
+void note(const char *fmt, ...) __printf(1, 2);
 int finish(void);
 
 /* Buses */

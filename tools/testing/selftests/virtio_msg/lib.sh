@@ -198,11 +198,6 @@ wait_disk() {
 	DISK=/dev/$(disk "$1" "$2")
 }
 
-# negotiated DEVICE BIT
-negotiated() {
-	[ "$(cut -c $(($2 + 1)) "$1/features")" = 1 ]
-}
-
 # statistic NAME WHICH
 statistic() {
 	cat "$CLASS/$(bus "$1")/statistics/$2"
@@ -271,9 +266,10 @@ random_file() {
 start_load() {
 	for load_disk; do
 		load_name=${load_disk##*/}
+		load_count "$load_name" >"$TMP/$load_name.load-count"
 		fio --name="$load_name" --filename="$load_disk" --direct=1 \
 			--ioengine=libaio --iodepth=16 --rw=randrw --bs=4k \
-			--size=2m --time_based --runtime=600 \
+			--size=2m --time_based --runtime=600 --allow_file_create=0 \
 			>"$TMP/$load_name.load" 2>&1 &
 		echo $! >"$TMP/$load_name.load-pid"
 	done
@@ -283,7 +279,11 @@ start_load() {
 }
 
 load_runs() {
-	[ "$(awk '{ print $1 + $5 }' "/sys/block/$1/stat")" -gt 100 ]
+	[ "$(load_count "$1")" -gt $(($(cat "$TMP/$1.load-count") + 100)) ]
+}
+
+load_count() {
+	awk '{ print $1 + $5 }' "/sys/block/$1/stat"
 }
 
 # end_load DISK...: it must have ended by itself, with an error
