@@ -26,7 +26,7 @@ int tap_end(void);
 
 /* Device address of the pool. */
 #define POOL_ADDR	0x10000ULL
-#define POOL_SIZE	(1024u * 1024)
+#define POOL_SIZE	(5u * 1024 * 1024)
 
 /* Statuses that a driver goes through. */
 #define S_ACK		VIRTIO_CONFIG_S_ACKNOWLEDGE

@@ -265,6 +265,17 @@ static void test_suppress_packed(void)
 	echo_add(&s, true, n);
 	ring_kick(&s.r);
 	ok(notified(&s) == 1, "packed: but then");
+	/* Many at once, from position 12 over 14, the event, to position 2. */
+	for (n = 2; n < 12; n++) {
+		echo_add(&s, true, n);
+		ring_kick(&s.r);
+	}
+	notified(&s);
+	*ring_u16(&s.r, s.r.driver, 0) = htole16(14);
+	for (n = 12; n < 18; n++)
+		echo_add(&s, true, n);
+	ring_kick(&s.r);
+	ok(notified(&s) == 1, "packed: an event before the end, many at once");
 	bench_close(&s.b);
 }
 
@@ -555,22 +566,36 @@ static void test_bad_tables(bool packed)
 	ring_kick(&s.r);
 	check_broken(&s, features, "a table of 1025");
 
-	/* The sum is more than 4 GiB, each piece is in the pool. */
+	/* The sum is 4 GiB, and each of the 1024 pieces is in the pool. */
 	setup(&s, 16, features, false);
 	s.td.keep = true;
 	desc = bench_ptr(&s.b, TABLE);
 	for (i = 0; i < 1024; i++) {
 		desc[i].addr = htole64(POOL_ADDR);
-		desc[i].len = htole32(POOL_SIZE);
+		desc[i].len = htole32(4 << 20);
 		desc[i].flags = htole16(packed ? 0 : i < 1023 ? NEXT : 0);
 		desc[i].next = htole16(packed ? 0 : i + 1);
 	}
 	segs[0].len = 1024 * 16;
 	ring_add(&s.r, segs, 1, false);
-	bench_ptr(&s.b, TABLE);
 	ring_kick(&s.r);
-	ok(s.td.num_held == 1 || needs_reset(&s),
-	   "%s: 1024 pieces are the limit", packed ? "packed" : "split");
+	check_broken(&s, features, "4 GiB in pieces");
+
+	setup(&s, 16, features, false);
+	s.td.keep = true;
+	desc = bench_ptr(&s.b, TABLE);
+	for (i = 0; i < 1024; i++) {
+		desc[i].addr = htole64(POOL_ADDR);
+		desc[i].len = htole32((4 << 20) - 1);
+		desc[i].flags = htole16(packed ? 0 : i < 1023 ? NEXT : 0);
+		desc[i].next = htole16(packed ? 0 : i + 1);
+	}
+	ring_add(&s.r, segs, 1, false);
+	ring_kick(&s.r);
+	ok(s.td.num_held == 1 && !needs_reset(&s) &&
+	   s.td.held[0]->out_num == 1024,
+	   "%s: 1024 pieces of less than that are good",
+	   packed ? "packed" : "split");
 	bench_close(&s.b);
 }
 
@@ -639,9 +664,12 @@ static void test_bad_split(void)
 		desc[0].addr = htole64(IN);
 		desc[0].len = htole32(16);
 		desc[0].flags = htole16(WRITE | NEXT);
-		desc[0].next = htole16(1);
+		desc[0].next = htole16(i ? 2 : 1);
 		desc[1] = desc[0];
-		desc[1].next = htole16(i ? 2 : 0);
+		desc[1].next = htole16(0);
+		/* Behind the table: would be good. */
+		desc[2] = desc[0];
+		desc[2].flags = htole16(WRITE);
 		ring_add(&s.r, segs, 1, false);
 		ring_kick(&s.r);
 		check_broken(&s, F(INDIRECT_DESC), i ?
