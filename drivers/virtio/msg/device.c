@@ -155,21 +155,20 @@ static void vmsg_dev_recover(struct vmsg_dev *vd)
 static void vmsg_dev_config_event(struct vmsg_dev *vd,
 				  const struct vmsg_msg *msg)
 {
-	bool needs_reset = msg->event_config.status & VIRTIO_CONFIG_S_NEEDS_RESET;
-
 	/* The bytes that the event may carry are not needed: they are re-read. */
 	atomic_inc(&vd->config_seq);
-	scoped_guard(spinlock_irqsave, &vd->event_lock) {
-		WRITE_ONCE(vd->status_stale, true);
-		if (vd->config_ready)
-			virtio_config_changed(&vd->vdev);
-		else
-			vd->config_pending = true;
-	}
-	if (needs_reset) {
+	WRITE_ONCE(vd->status_stale, true);
+	if (msg->event_config.status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+		/* No word to the driver: it would only find nothing to read. */
 		vmsg_dev_err(vd, "asks for a reset; unbind and bind its driver\n");
 		vmsg_dev_fail(vd);
+		return;
 	}
+	guard(spinlock_irqsave)(&vd->event_lock);
+	if (vd->config_ready)
+		virtio_config_changed(&vd->vdev);
+	else
+		vd->config_pending = true;
 }
 
 /**
