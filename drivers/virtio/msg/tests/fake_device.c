@@ -395,11 +395,15 @@ static void fake_transport(struct fake_dev *fd, const struct vmsg_msg *req,
 		break;
 	case VIRTIO_MSG_GET_DEVICE_STATUS:
 		fake_get_status(fd);
-		resp->status = fd->status | fd->hostile_status;
+		resp->status = fd->status;
+		if (resp->status)
+			resp->status |= fd->hostile_status;
 		break;
 	case VIRTIO_MSG_SET_DEVICE_STATUS:
 		fake_set_status(fd, req->status);
-		resp->status = fd->status | fd->hostile_status;
+		resp->status = fd->status;
+		if (resp->status)
+			resp->status |= fd->hostile_status;
 		break;
 	case VIRTIO_MSG_GET_VQUEUE:
 		fake_get_vqueue(fd, req->vqueue.index, resp);
@@ -733,12 +737,32 @@ static void fake_gone(struct virtio_msg_bus *bus, u16 dev_num)
 	wake_up(&fb->wait);
 }
 
+static int fake_shm_region(struct virtio_msg_bus *bus, u64 address, u64 length,
+			   phys_addr_t *phys)
+{
+	struct fake_bus *fb = virtio_msg_bus_priv(bus);
+
+	atomic_inc(&fb->shm_calls);
+	if (fb->shm_err)
+		return fb->shm_err;
+	*phys = address + 0x1000;
+	return 0;
+}
+
+/* What fake_bus_create() uses by default. */
 static const struct virtio_msg_bus_ops fake_bus_ops = {
 	.send = fake_send,
 	.kick = fake_kick,
 	.synchronize = fake_synchronize,
 	.cut = fake_cut,
 	.device_gone = fake_gone,
+};
+
+/* The same with shared memory regions, and without all that is optional. */
+const struct virtio_msg_bus_ops fake_shm_ops = {
+	.send = fake_send,
+	.kick = fake_kick,
+	.shm_region = fake_shm_region,
 };
 
 static void fake_bus_free(void *arg)
@@ -1042,6 +1066,22 @@ static int fake_find_vqs(struct fake_drv *drv)
 	return virtio_find_vqs(drv->vdev, fake_driver.nvqs, drv->vqs, info, NULL);
 }
 
+/* What drivers do with the buffers that never came back. */
+static void fake_end_vqs(struct fake_drv *drv)
+{
+	int i;
+
+	virtio_reset_device(drv->vdev);
+	if (!fake_driver.nvqs)
+		return;
+	for (i = 0; i < fake_driver.nvqs; i++) {
+		while (drv->vqs[i] && virtqueue_detach_unused_buf(drv->vqs[i]))
+			;
+		drv->vqs[i] = NULL;
+	}
+	drv->vdev->config->del_vqs(drv->vdev);
+}
+
 static int fake_do_probe(struct fake_drv *drv)
 {
 	int err = fake_find_vqs(drv);
@@ -1051,8 +1091,7 @@ static int fake_do_probe(struct fake_drv *drv)
 	if (fake_driver.in_probe)
 		err = fake_driver.in_probe(drv);
 	if (err) {
-		virtio_reset_device(drv->vdev);
-		drv->vdev->config->del_vqs(drv->vdev);
+		fake_end_vqs(drv);
 	} else if (!fake_driver.unready) {
 		virtio_device_ready(drv->vdev);
 	}
@@ -1084,9 +1123,7 @@ static void fake_remove(struct virtio_device *vdev)
 {
 	struct fake_drv *drv = vdev->priv;
 
-	virtio_reset_device(vdev);
-	if (fake_driver.nvqs)
-		vdev->config->del_vqs(vdev);
+	fake_end_vqs(drv);
 	drv->removed = true;
 	atomic_inc(&fake_driver.removes);
 	wake_up(&fake_driver.wait);
@@ -1105,8 +1142,7 @@ static int fake_freeze(struct virtio_device *vdev)
 {
 	if (fake_driver.freeze_err)
 		return fake_driver.freeze_err;
-	virtio_reset_device(vdev);
-	vdev->config->del_vqs(vdev);
+	fake_end_vqs(vdev->priv);
 	return 0;
 }
 

@@ -119,7 +119,7 @@ struct fake_vq {
  * @config: configuration space
  * @generation: of @config
  * @status: device status
- * @hostile_status: bits that every answer has besides
+ * @hostile_status: bits that every status besides 0 is reported with
  * @refuse_features: FEATURES_OK does not stick
  * @reset_polls: GET_DEVICE_STATUS needed to finish a reset, -1 = never ends
  * @resetting: a reset is going on
@@ -193,6 +193,7 @@ struct fake_kick {
  * @cuts: calls of cut()
  * @gones: calls of device_gone()
  * @shm_calls: calls of shm_region()
+ * @shm_err: what it says
  */
 struct fake_bus {
 	struct kunit *test;
@@ -231,6 +232,7 @@ struct fake_bus {
 	atomic_t cuts;
 	atomic_t gones;
 	atomic_t shm_calls;
+	int shm_err;
 };
 
 /* What fake_bus_create() uses where the test says nothing. */
@@ -242,6 +244,8 @@ struct fake_bus {
 
 /* Long enough for everything that answers, short enough to be waited for. */
 #define FAKE_SHORT_TIMEOUT	100
+
+extern const struct virtio_msg_bus_ops fake_shm_ops;
 
 struct fake_bus *fake_bus_create(struct kunit *test,
 				 const struct virtio_msg_bus_info *info);
@@ -304,7 +308,7 @@ struct fake_drv {
  * @in_probe: called when there are queues, before DRIVER_OK
  * @keep: callbacks do not take buffers
  * @unready: probe returns without virtio_device_ready()
- * @restore_err: what restore and freeze say
+ * @freeze_err: what freeze says
  * @drvs: devices that it has or had
  * @drv: the last one that was probed
  * @probes: calls of probe
