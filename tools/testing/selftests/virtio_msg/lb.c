@@ -2,6 +2,7 @@
 /*
  * The device side of /dev/virtio-msg-lb by hand.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,15 +17,6 @@
 #include "lb.h"
 
 static unsigned int planned, done, failed;
-
-/* This machine is little-endian, or these two do something. */
-static uint16_t le16(uint16_t x)
-{
-	uint8_t b[2] = { x, x >> 8 };
-
-	memcpy(&x, b, sizeof(x));
-	return x;
-}
 
 void plan(unsigned int tests)
 {
@@ -123,9 +115,9 @@ size_t lb_frame(void *frame, int type, int id, int dev_num, int token,
 	struct virtio_msg_hdr hdr = {
 		.type = type,
 		.msg_id = id,
-		.dev_num = le16(dev_num),
-		.token = le16(token),
-		.msg_size = le16(sizeof(hdr) + size),
+		.dev_num = htole16(dev_num),
+		.token = htole16(token),
+		.msg_size = htole16(sizeof(hdr) + size),
 	};
 
 	memcpy(frame, &hdr, sizeof(hdr));
@@ -166,7 +158,7 @@ int lb_answer(struct lb *lb, const void *request, const void *payload,
 	memcpy(&hdr, request, sizeof(hdr));
 	return lb_send(lb, frame,
 		       lb_frame(frame, hdr.type | VIRTIO_MSG_TYPE_RESPONSE,
-				hdr.msg_id, le16(hdr.dev_num), le16(hdr.token),
+				hdr.msg_id, le16toh(hdr.dev_num), le16toh(hdr.token),
 				payload, size));
 }
 
@@ -214,8 +206,8 @@ bool lb_alive(struct lb *lb)
 int lb_event_device(struct lb *lb, int dev_num, int state)
 {
 	struct virtio_msg_event_device event = {
-		.dev_num = le16(dev_num),
-		.state = le16(state),
+		.dev_num = htole16(dev_num),
+		.state = htole16(state),
 	};
 	uint8_t frame[LB_FRAME];
 
@@ -223,6 +215,166 @@ int lb_event_device(struct lb *lb, int dev_num, int state)
 		       lb_frame(frame, VIRTIO_MSG_TYPE_BUS,
 				VIRTIO_MSG_BUS_EVENT_DEVICE, 0, 0, &event,
 				sizeof(event)));
+}
+
+/*
+ * A device
+ */
+
+struct lb_vq_msg {
+	struct virtio_msg_hdr hdr;
+	union {
+		struct virtio_msg_vqueue_index index;
+		struct virtio_msg_set_vqueue set;
+	};
+};
+
+static int lb_dev_info(struct lb *lb, struct lb_dev *dev, const void *frame)
+{
+	struct virtio_msg_device_info info = {
+		.device_id = htole32(dev->id),
+		.vendor_id = htole32(0x1af4),
+		.num_feature_blocks = htole32(2),
+		.config_size = htole32(dev->config_size),
+		.max_virtqueues = htole32(dev->num_vqs),
+	};
+
+	dev->infos++;
+	return lb_answer(lb, frame, &info, sizeof(info));
+}
+
+static int lb_dev_features(struct lb *lb, struct lb_dev *dev,
+			   const uint32_t *payload)
+{
+	uint32_t resp[4] = {
+		payload[0], payload[1],
+		htole32(dev->features), htole32(dev->features >> 32),
+	};
+
+	return lb_answer(lb, (const uint8_t *)payload - sizeof(struct virtio_msg_hdr),
+			 resp, sizeof(resp));
+}
+
+static int lb_dev_config(struct lb *lb, struct lb_dev *dev, const void *frame,
+			 const uint32_t *payload)
+{
+	uint32_t offset = le32toh(payload[0]), len = le32toh(payload[1]);
+	uint32_t resp[3 + sizeof(dev->config) / 4] = { 0, payload[0], payload[1] };
+
+	if (offset > dev->config_size || len > dev->config_size - offset)
+		return EINVAL;
+	memcpy(resp + 3, dev->config + offset, len);
+	return lb_answer(lb, frame, resp, 12 + len);
+}
+
+static int lb_dev_status(struct lb *lb, struct lb_dev *dev, const void *frame,
+			 const uint32_t *payload)
+{
+	uint32_t status;
+
+	if (payload) {
+		dev->status = le32toh(*payload);
+		if (!dev->status)
+			memset(dev->vq, 0, sizeof(dev->vq));
+	}
+	status = htole32(dev->status);
+	return lb_answer(lb, frame, &status, sizeof(status));
+}
+
+static int lb_dev_get_vq(struct lb *lb, struct lb_dev *dev,
+			 const struct lb_vq_msg *msg)
+{
+	uint32_t index = le32toh(msg->index.index);
+	struct virtio_msg_get_vqueue_resp resp = { .index = msg->index.index };
+
+	if (index < dev->num_vqs) {
+		resp.max_size = htole32(dev->max_size);
+		resp.cur_size = htole32(dev->vq[index].size);
+		resp.flags = htole32(dev->vq[index].enabled);
+		resp.desc = htole64(dev->vq[index].desc);
+		resp.driver = htole64(dev->vq[index].driver);
+		resp.device = htole64(dev->vq[index].device);
+	}
+	return lb_answer(lb, msg, &resp, sizeof(resp));
+}
+
+static int lb_dev_set_vq(struct lb *lb, struct lb_dev *dev,
+			 const struct lb_vq_msg *msg)
+{
+	uint32_t index = le32toh(msg->set.index);
+
+	if (index < dev->num_vqs)
+		dev->vq[index] = (struct lb_vq) {
+			.size = le32toh(msg->set.size),
+			.enabled = true,
+			.desc = le64toh(msg->set.desc),
+			.driver = le64toh(msg->set.driver),
+			.device = le64toh(msg->set.device),
+		};
+	return lb_answer(lb, msg, NULL, 0);
+}
+
+/* Returns false for what this device has nothing to do with. */
+bool lb_dev_handle(struct lb *lb, struct lb_dev *dev, const void *frame)
+{
+	const struct virtio_msg_hdr *hdr = frame;
+	const uint32_t *payload = (const uint32_t *)(hdr + 1);
+
+	if (hdr->type || le16toh(hdr->dev_num) != dev->num)
+		return false;
+	switch (hdr->msg_id) {
+	case VIRTIO_MSG_GET_DEVICE_INFO:
+		return !lb_dev_info(lb, dev, frame);
+	case VIRTIO_MSG_GET_DEVICE_FEATURES:
+		return !lb_dev_features(lb, dev, payload);
+	case VIRTIO_MSG_SET_DRIVER_FEATURES:
+		dev->driver_features = le32toh(payload[2]) |
+				       (uint64_t)le32toh(payload[3]) << 32;
+		return !lb_answer(lb, frame, NULL, 0);
+	case VIRTIO_MSG_GET_CONFIG:
+		return !lb_dev_config(lb, dev, frame, payload);
+	case VIRTIO_MSG_GET_DEVICE_STATUS:
+		return !lb_dev_status(lb, dev, frame, NULL);
+	case VIRTIO_MSG_SET_DEVICE_STATUS:
+		return !lb_dev_status(lb, dev, frame, payload);
+	case VIRTIO_MSG_GET_VQUEUE:
+		return !lb_dev_get_vq(lb, dev, frame);
+	case VIRTIO_MSG_SET_VQUEUE:
+		return !lb_dev_set_vq(lb, dev, frame);
+	case VIRTIO_MSG_EVENT_AVAIL:
+		dev->kicks++;
+		return true;
+	}
+	return false;
+}
+
+/* Answers until @done says so; false when that does not happen. */
+bool lb_dev_run(struct lb *lb, struct lb_dev *dev,
+		bool (*done)(struct lb *lb, struct lb_dev *dev))
+{
+	uint8_t frame[LB_FRAME] __attribute__((aligned(8)));
+	int turns;
+
+	for (turns = 0; turns < LB_WAIT / 10; turns++) {
+		if (done(lb, dev))
+			return true;
+		if (lb_recv(lb, frame, 10) && !lb_dev_handle(lb, dev, frame))
+			note("message 0x%02x was not answered", frame[1]);
+	}
+	note("waited in vain: status 0x%x, %u kicks", dev->status, dev->kicks);
+	return false;
+}
+
+/*
+ * sysfs
+ */
+
+bool lb_exists(unsigned int num)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/class/virtio_msg/loopback%u", num);
+	return !access(path, F_OK);
 }
 
 /* Returns the number of bytes, without the newline; -1 when it cannot be read. */

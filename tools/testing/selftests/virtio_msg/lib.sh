@@ -27,6 +27,19 @@ plan() {
 		command -v "$plan_program" >/dev/null || skip_all "no $plan_program"
 	done
 	[ "$(id -u)" = 0 ] || skip_all "needs root"
+	load_modules
+	echo "1..$plan_tests"
+}
+
+# run PROGRAM: it speaks TAP by itself
+run() {
+	command -v "$1" >/dev/null || skip_all "no $1"
+	[ "$(id -u)" = 0 ] || skip_all "needs root"
+	load_modules
+	"$@"
+}
+
+load_modules() {
 	for plan_module in virtio_msg virtio_msg_loopback; do
 		[ ! -d "/sys/module/$plan_module" ] || continue
 		modprobe "$plan_module" 2>/dev/null ||
@@ -35,7 +48,6 @@ plan() {
 	done
 	modprobe virtio_blk 2>/dev/null
 	modprobe virtio-rng 2>/dev/null
-	echo "1..$plan_tests"
 }
 
 skip_all() {
