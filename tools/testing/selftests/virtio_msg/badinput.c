@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdalign.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +29,12 @@
 #define FUZZ_FRAMES	20000
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 /* VERSION_1 and ACCESS_PLATFORM */
-#define FEATURES	(1ULL << 32 | 1ULL << 33)
+#define FEATURES	0x300000000ULL
 #define DRIVER_OK	4
 #define ID_RNG		4
 
-/* An address where there is nothing; the compiler must not know. */
-static void *volatile nowhere = (void *)8;
+/* An address where there is nothing; main() makes it, to warn no compiler. */
+static void *nowhere;
 
 static bool same(const char *what, long got, long want)
 {
@@ -154,25 +156,14 @@ static bool refused(const char *what, unsigned long cmd, void *arg, int want)
 	return good;
 }
 
-#define REFUSED(setup, want) \
-	refused(#setup, VIRTIO_MSG_LB_SETUP, &(setup), want)
-
-static bool refused_with(const char *what, size_t offset, size_t width,
-			 uint64_t value, int want)
-{
-	struct virtio_msg_lb_setup setup;
-
-	lb_setup_init(&setup, -1);
-	value = htole64(value);
-	memcpy((uint8_t *)&setup + offset, &value, width);
-	return refused(what, VIRTIO_MSG_LB_SETUP, &setup, want);
-}
-
 #define WITH(member, value, want)					\
-	refused_with(#member " " #value,				\
-		     offsetof(struct virtio_msg_lb_setup, member),	\
-		     sizeof(((struct virtio_msg_lb_setup *)0)->member), \
-		     value, want)
+	({								\
+		struct virtio_msg_lb_setup with;			\
+		lb_setup_init(&with, -1);				\
+		with.member = (value);					\
+		refused(#member " " #value, VIRTIO_MSG_LB_SETUP, &with,	\
+			want);						\
+	})
 
 static bool accepted(const char *what, unsigned long cmd, void *arg)
 {
@@ -191,21 +182,17 @@ static bool accepted(const char *what, unsigned long cmd, void *arg)
 	return good;
 }
 
-static bool accepted_with(const char *what, size_t offset, uint32_t value)
-{
-	struct virtio_msg_lb_setup setup;
-	bool good;
-
-	lb_setup_init(&setup, -1);
-	memcpy((uint8_t *)&setup + offset, &value, sizeof(value));
-	good = accepted(what, VIRTIO_MSG_LB_SETUP, &setup);
-	close(setup.pool_fd);
-	return good;
-}
-
 #define ACCEPTED(member, value)						\
-	accepted_with(#member " " #value,				\
-		      offsetof(struct virtio_msg_lb_setup, member), value)
+	({								\
+		struct virtio_msg_lb_setup with;			\
+		bool well;						\
+									\
+		lb_setup_init(&with, -1);				\
+		with.member = (value);					\
+		well = accepted(#member " " #value, VIRTIO_MSG_LB_SETUP, &with); \
+		close(with.pool_fd);					\
+		well;							\
+	})
 
 static void test_setup_fields(void)
 {
@@ -302,9 +289,9 @@ static void test_setup_memfd(void)
 	bool good;
 
 	lb_setup_init(&setup, 1000);
-	good = REFUSED(setup, EBADF);
+	good = refused("not open", VIRTIO_MSG_LB_SETUP, &setup, EBADF);
 	setup.pool_fd = -2;
-	good &= REFUSED(setup, EINVAL);
+	good &= refused("-2", VIRTIO_MSG_LB_SETUP, &setup, EINVAL);
 	good &= refused_fd("null", open("/dev/null", O_RDWR), LB_POOL, EINVAL);
 	good &= refused_fd("itself", lb_open(0), LB_POOL, EINVAL);
 	good &= refused_fd("folder", open("/", O_RDONLY), LB_POOL, EINVAL);
@@ -492,7 +479,7 @@ static void test_wrong_frames(struct lb *lb)
 /* Whatever the bytes are: no answer, no harm. */
 static void test_fuzz(struct lb *lb)
 {
-	uint8_t frame[LB_FRAME] __attribute__((aligned(8)));
+	alignas(8) uint8_t frame[LB_FRAME];
 	struct virtio_msg_hdr *hdr = (void *)frame;
 	unsigned int taken = 0, i, j;
 	size_t size;
@@ -557,7 +544,7 @@ struct reader {
 	int fd;
 	ssize_t ret;
 	int error;
-	volatile bool done;
+	atomic_bool done;
 };
 
 static void *reader(void *arg)
@@ -937,6 +924,7 @@ int main(void)
 	struct lb lb;
 
 	plan(TESTS);
+	nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	test_no_bus();
 	test_ioctl();
 	test_setup_fields();

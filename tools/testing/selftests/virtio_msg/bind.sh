@@ -34,7 +34,6 @@ pool_used() {
 # Found by the bus, its information read, its driver bound.
 first_budget() {
 	begin && first=$(requests blk 0) || return 1
-	echo "# figure bind_first_requests $first" >&3
 	most "number of requests" "$first" $BUDGET
 }
 
@@ -43,7 +42,6 @@ budget() {
 	budget_before=$(requests blk 0)
 	bind || return 1
 	budget_after=$(requests blk 0)
-	echo "# figure bind_requests $((budget_after - budget_before))" >&3
 	most "number of requests" $((budget_after - budget_before)) $BUDGET
 }
 
@@ -65,7 +63,8 @@ works() {
 unbind_busy() {
 	for busy_turn in 1 2 3; do
 		start_load "$DISK" && unbind && end_load "$DISK" &&
-			wait_for no_stuck_task && bind && works || fail "turn $busy_turn" || return 1
+			wait_for no_stuck_task && bind && works ||
+			fail "turn $busy_turn" || return 1
 	done
 }
 
@@ -160,7 +159,6 @@ unbind_asleep() {
 	tell blk "ok stats" stats && bind && same state "$(state)" running && works && stop blk
 }
 
-exec 3>&1
 plan 16 virtio-msg-device fio
 check "a new device is bound with at most $BUDGET requests" first_budget
 check "a known device is bound with at most $BUDGET requests" budget

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,7 +263,7 @@ static int lb_dev_config(struct lb *lb, struct lb_dev *dev, const void *frame,
 	uint32_t resp[3 + sizeof(dev->config) / 4] = { 0, payload[0], payload[1] };
 
 	if (offset > dev->config_size || len > dev->config_size - offset)
-		return EINVAL;
+		return -1;
 	memcpy(resp + 3, dev->config + offset, len);
 	return lb_answer(lb, frame, resp, 12 + len);
 }
@@ -352,7 +353,7 @@ bool lb_dev_handle(struct lb *lb, struct lb_dev *dev, const void *frame)
 bool lb_dev_run(struct lb *lb, struct lb_dev *dev,
 		bool (*done)(struct lb *lb, struct lb_dev *dev))
 {
-	uint8_t frame[LB_FRAME] __attribute__((aligned(8)));
+	alignas(8) uint8_t frame[LB_FRAME];
 	int turns;
 
 	for (turns = 0; turns < LB_WAIT / 10; turns++) {

@@ -18,8 +18,10 @@
 #define LB_WAIT		10000
 #define LB_FRAME	1024
 
+/* For functions that take a format like printf(). */
+#define LB_ATTRIBUTE(x)	__attribute__((x))
 #define LB_PRINTF(fmt, args) \
-	__attribute__((format(printf, fmt, args)))
+	LB_ATTRIBUTE(__format__(__printf__, fmt, args))
 
 /**
  * struct lb - a bus

@@ -5,13 +5,13 @@
  *	lbtool zero DISK OFFSET BYTES	write zeroes, by a request of its own
  *	lbtool rng SEED			is stdin made of what a seeded rng gives?
  *	lbtool hold NUM			NUM buses without a device, until stdin ends
- *	lbtool linger FIFO COMMAND...	run a device program, but keep its bus
+ *	lbtool time TEXT FILE		microseconds of writing TEXT to FILE
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lb.h"
@@ -87,6 +87,24 @@ static int hold(const char *num)
 	return 0;
 }
 
+static int time_write(const char *text, const char *file)
+{
+	struct timespec before, after;
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	ssize_t ret;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	ret = write(fd, text, strlen(text));
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	if (ret < 0) {
+		perror(file);
+		return 1;
+	}
+	printf("%ld\n", (after.tv_sec - before.tv_sec) * 1000000L +
+			(after.tv_nsec - before.tv_nsec) / 1000);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "zero"))
@@ -95,6 +113,8 @@ int main(int argc, char **argv)
 		return rng(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "hold"))
 		return hold(argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "time"))
+		return time_write(argv[2], argv[3]);
 	fprintf(stderr, "see the source for how to call it\n");
 	return 2;
 }
