@@ -561,6 +561,12 @@ static int vmsg_dev_finalize_features(struct virtio_device *vdev)
 	/* The core clears what the ring code alone does not know. */
 	if (ring_reset)
 		__virtio_set_bit(vdev, VIRTIO_F_RING_RESET);
+	/*
+	 * After a reset of a split ring the core takes descriptors from where
+	 * it was, while in-order use begins with the first one.
+	 */
+	if (!__virtio_test_bit(vdev, VIRTIO_F_RING_PACKED))
+		__virtio_clear_bit(vdev, VIRTIO_F_IN_ORDER);
 
 	if (!__virtio_test_bit(vdev, VIRTIO_F_VERSION_1)) {
 		vmsg_dev_err(vd, "does not offer VIRTIO_F_VERSION_1, legacy devices do not work here\n");

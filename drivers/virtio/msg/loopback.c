@@ -341,6 +341,9 @@ static int vmsg_lb_ioctl_queue(struct vmsg_lb *lb, void __user *argp,
 	unsigned long key;
 	int err;
 
+	/* Smaller than its first version. */
+	if (size < sizeof(arg))
+		return -EINVAL;
 	err = copy_struct_from_user(&arg, sizeof(arg), argp, size);
 	if (err)
 		return err;
@@ -392,6 +395,7 @@ static struct file *vmsg_lb_make_memfd(u64 size)
 static struct file *vmsg_lb_take_memfd(int fd, u64 *size)
 {
 	struct file *file = fget(fd);
+	unsigned int seals;
 	loff_t there;
 	int err;
 
@@ -401,9 +405,14 @@ static struct file *vmsg_lb_take_memfd(int fd, u64 *size)
 	if (!shmem_file(file) || !(file->f_mode & FMODE_WRITE) ||
 	    !(file->f_mode & FMODE_READ))
 		goto err_put;
-	/* Without the seal the pages could go away below the mapping. */
+	/*
+	 * Without the one seal the pages could go away below the mapping, with
+	 * the others nobody expects them to change.
+	 */
 	err = -EPERM;
-	if (!(SHMEM_I(file_inode(file))->seals & F_SEAL_SHRINK))
+	seals = SHMEM_I(file_inode(file))->seals;
+	if (!(seals & F_SEAL_SHRINK) ||
+	    (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		goto err_put;
 	there = i_size_read(file_inode(file));
 	if (!*size)
@@ -619,6 +628,9 @@ static int vmsg_lb_ioctl_setup(struct vmsg_lb *lb, void __user *argp,
 	struct virtio_msg_lb_setup arg;
 	int err;
 
+	/* Smaller than its first version. */
+	if (size < sizeof(arg))
+		return -EINVAL;
 	err = copy_struct_from_user(&arg, sizeof(arg), argp, size);
 	if (err)
 		return err;
@@ -635,7 +647,14 @@ static int vmsg_lb_ioctl_setup(struct vmsg_lb *lb, void __user *argp,
 
 static int vmsg_lb_ioctl_info(void __user *argp, size_t size)
 {
-	struct virtio_msg_lb_info info = {
+	struct virtio_msg_lb_info info;
+	int err;
+
+	/* Nothing goes in, but what this kernel does not know must be zero. */
+	err = copy_struct_from_user(&info, sizeof(info), argp, size);
+	if (err)
+		return err;
+	info = (struct virtio_msg_lb_info) {
 		.size = min(size, sizeof(info)),
 		.revision = VIRTIO_MSG_REVISION_1,
 		.min_msg_size = VIRTIO_MSG_MIN_SIZE,

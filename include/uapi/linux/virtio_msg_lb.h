@@ -61,7 +61,8 @@ struct virtio_msg_lb_info {
  * @pool_size: bytes of the pool; with a memfd brought along 0 means all of it
  * @pool_addr: out: device address of the first byte of the pool. Device
  *	addresses run from here to @pool_addr + @pool_size.
- * @pool_fd: in: a memfd sealed with F_SEAL_SHRINK, or -1 to have one made;
+ * @pool_fd: in: a memfd sealed with F_SEAL_SHRINK but not against writing, or
+ *	-1 to have one made;
  *	out: with -1, a new descriptor of it (close-on-exec), to be mapped shared
  * @timeout_ms: how long the kernel waits for one response, 0 = default
  * @bus_num: out: number of the bus instance: /sys/class/virtio_msg/loopbackN

@@ -17,9 +17,9 @@
 
 static void *fake_mem(struct fake_dev *fd, u64 address, u64 size)
 {
-	u64 offset = address - FAKE_POOL_ADDR;
+	u64 offset = address - fd->fb->address;
 
-	if (address < FAKE_POOL_ADDR || size > FAKE_POOL_SIZE ||
+	if (address < fd->fb->address || size > FAKE_POOL_SIZE ||
 	    offset > FAKE_POOL_SIZE - size) {
 		KUNIT_FAIL(fd->fb->test, "address 0x%llx is not in the pool",
 			   address);
@@ -455,9 +455,16 @@ static struct fake_dev *fake_find(struct fake_bus *fb, u16 num)
 	return NULL;
 }
 
-/* Returns false when there is nothing to answer. */
-static bool fake_answer(struct fake_bus *fb, const struct vmsg_msg *req,
-			struct fake_frame *frame)
+/**
+ * fake_answer() - what the models say to a request
+ * @fb: the bus
+ * @req: the request
+ * @frame: out: the answer
+ *
+ * Return: false when there is nothing to answer.
+ */
+bool fake_answer(struct fake_bus *fb, const struct vmsg_msg *req,
+		 struct fake_frame *frame)
 {
 	struct vmsg_msg resp = {
 		.type = req->type | VIRTIO_MSG_TYPE_RESPONSE,
@@ -793,6 +800,27 @@ static void fake_bus_free(void *arg)
 }
 
 /**
+ * fake_models_init() - a peer without a bus
+ * @fb: to be initialized, all zero
+ * @test: whose it is
+ *
+ * For fake_dev_create(), fake_answer() and fake_vq_serve(), after which
+ * @fb->mem and @fb->address are to be set.
+ */
+void fake_models_init(struct fake_bus *fb, struct kunit *test)
+{
+	fb->test = test;
+	fb->room = -1;
+	spin_lock_init(&fb->lock);
+	INIT_LIST_HEAD(&fb->held);
+	INIT_LIST_HEAD(&fb->later);
+	INIT_WORK(&fb->later_work, fake_later_work);
+	INIT_WORK(&fb->serve_work, fake_serve_work);
+	fb->irq_work = IRQ_WORK_INIT_HARD(fake_irq_work);
+	init_waitqueue_head(&fb->wait);
+}
+
+/**
  * fake_bus_create() - a bus with a pool and no devices
  * @test: whose it is; it goes when the test ends
  * @info: limits; name, parent, priv and pool are filled in, ops if missing
@@ -807,15 +835,8 @@ struct fake_bus *fake_bus_create(struct kunit *test,
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, parent);
 	KUNIT_ASSERT_NOT_NULL(test, fb);
-	fb->test = test;
-	fb->room = -1;
-	spin_lock_init(&fb->lock);
-	INIT_LIST_HEAD(&fb->held);
-	INIT_LIST_HEAD(&fb->later);
-	INIT_WORK(&fb->later_work, fake_later_work);
-	INIT_WORK(&fb->serve_work, fake_serve_work);
-	fb->irq_work = IRQ_WORK_INIT_HARD(fake_irq_work);
-	init_waitqueue_head(&fb->wait);
+	fake_models_init(fb, test);
+	fb->address = FAKE_POOL_ADDR;
 	fb->wq = alloc_workqueue("virtio_msg_fake", WQ_UNBOUND, 0);
 	fb->mem = vzalloc(FAKE_POOL_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, fb->wq);

@@ -165,7 +165,8 @@ struct fake_kick {
  * @bus: the bus under test
  * @info: what it was registered with
  * @pool: its pool
- * @mem: the pool's memory
+ * @mem: the pool's memory, FAKE_POOL_SIZE bytes
+ * @address: bus address of its first byte
  * @wq: where the peer works
  * @lock: protects all that follows, apart from what only the test writes
  * @devs: devices
@@ -201,6 +202,7 @@ struct fake_bus {
 	struct virtio_msg_bus_info info;
 	struct virtio_msg_pool *pool;
 	void *mem;
+	u64 address;
 	struct workqueue_struct *wq;
 
 	spinlock_t lock;
@@ -250,6 +252,9 @@ extern const struct virtio_msg_bus_ops fake_shm_ops;
 struct fake_bus *fake_bus_create(struct kunit *test,
 				 const struct virtio_msg_bus_info *info);
 struct fake_bus *fake_bus_default(struct kunit *test);
+void fake_models_init(struct fake_bus *fb, struct kunit *test);
+bool fake_answer(struct fake_bus *fb, const struct vmsg_msg *req,
+		 struct fake_frame *frame);
 void fake_settle(struct fake_bus *fb);
 long fake_stat(struct fake_bus *fb, enum vmsg_stat stat);
 int fake_count(struct fake_bus *fb, bool bus, u8 id);
