@@ -172,7 +172,7 @@ static void device_bad_info(struct kunit *test)
 	fd->info.info.max_virtqueues = b->max_virtqueues;
 	fd->info.info.admin_vq_start = b->admin_start;
 	fd->info.info.admin_vq_count = b->admin_count;
-	KUNIT_EXPECT_EQ(test, b->good, announce(fd) != NULL);
+	KUNIT_EXPECT_EQ(test, b->good, !!announce(fd));
 	KUNIT_EXPECT_EQ(test, b->good, atomic_read(&fake_driver.probes));
 	if (b->good)
 		return;
@@ -327,10 +327,10 @@ static void device_config_short(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, buf, want, sizeof(buf));
 	memset(buf, 0xff, sizeof(buf));
 	get(drv, 16, buf, sizeof(buf));
-	KUNIT_EXPECT_EQ(test, 0, memchr_inv(buf, 0, sizeof(buf)) != NULL);
+	KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0, sizeof(buf)));
 	memset(buf, 0xff, sizeof(buf));
 	get(drv, 0xfffffffc, buf, sizeof(buf));
-	KUNIT_EXPECT_EQ(test, 0, memchr_inv(buf, 0, sizeof(buf)) != NULL);
+	KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0, sizeof(buf)));
 	KUNIT_EXPECT_EQ(test, state(fd), VMSG_DEV_RUNNING);
 }
 
@@ -397,7 +397,7 @@ static void device_config_torn(struct kunit *test)
 	fb->filter = tear;
 	get(drv, 0, buf, sizeof(buf));
 	KUNIT_EXPECT_EQ(test, buf[0], 10);
-	KUNIT_EXPECT_EQ(test, 0, memchr_inv(buf, 10, sizeof(buf)) != NULL);
+	KUNIT_EXPECT_NULL(test, memchr_inv(buf, 10, sizeof(buf)));
 	KUNIT_EXPECT_EQ(test, count(fd, VIRTIO_MSG_GET_CONFIG), 4 * 2);
 }
 
@@ -416,7 +416,7 @@ static void device_config_always_torn(struct kunit *test)
 	memset(buf, 0xff, sizeof(buf));
 	get(drv, 0, buf, sizeof(buf));
 	/* Nothing is better than something that never was. */
-	KUNIT_EXPECT_EQ(test, 0, memchr_inv(buf, 0, sizeof(buf)) != NULL);
+	KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0, sizeof(buf)));
 	KUNIT_EXPECT_LE(test, count(fd, VIRTIO_MSG_GET_CONFIG), 2 * 32);
 	KUNIT_EXPECT_EQ(test, state(fd), VMSG_DEV_RUNNING);
 	/* And when it comes to rest it can be read. */
@@ -593,8 +593,8 @@ static void device_event_while_probing(struct kunit *test)
 
 /* The device makes something else of what is written. */
 static enum fake_verdict or_more(struct fake_bus *fb,
-				  const struct vmsg_msg *req,
-				  struct fake_frame *resp)
+				 const struct vmsg_msg *req,
+				 struct fake_frame *resp)
 {
 	struct fake_dev *fd = fb->filter_priv;
 
@@ -1224,27 +1224,62 @@ struct burial {
 	unsigned int bit2;
 };
 
-#define BURIALS(n, d)							\
-	{ n " split", d, VIRTIO_F_VERSION_1, VIRTIO_F_VERSION_1 },	\
-	{ n " split indirect", d, VIRTIO_RING_F_INDIRECT_DESC,		\
-	  VIRTIO_F_VERSION_1 },						\
-	{ n " split event index", d, VIRTIO_RING_F_EVENT_IDX,		\
-	  VIRTIO_F_VERSION_1 },						\
-	{ n " split in order", d, VIRTIO_F_IN_ORDER,			\
-	  VIRTIO_F_VERSION_1 },						\
-	{ n " packed", d, VIRTIO_F_RING_PACKED, VIRTIO_F_VERSION_1 },	\
-	{ n " packed indirect", d, VIRTIO_F_RING_PACKED,		\
-	  VIRTIO_RING_F_INDIRECT_DESC },				\
-	{ n " packed in order", d, VIRTIO_F_RING_PACKED,		\
-	  VIRTIO_F_IN_ORDER },						\
-	{ n " packed event index", d, VIRTIO_F_RING_PACKED,		\
-	  VIRTIO_RING_F_EVENT_IDX }
+#define V1	VIRTIO_F_VERSION_1
 
 static const struct burial burials[] = {
-	BURIALS("removed", DEATH_REMOVED),
-	BURIALS("bus dead", DEATH_BUS),
-	BURIALS("needs reset", DEATH_NEEDS_RESET),
-	BURIALS("timeout", DEATH_TIMEOUT),
+	{ "removed, split", DEATH_REMOVED, V1, V1 },
+	{ "removed, split indirect", DEATH_REMOVED,
+	  VIRTIO_RING_F_INDIRECT_DESC, V1 },
+	{ "removed, split event index", DEATH_REMOVED,
+	  VIRTIO_RING_F_EVENT_IDX, V1 },
+	{ "removed, split in order", DEATH_REMOVED, VIRTIO_F_IN_ORDER, V1 },
+	{ "removed, packed", DEATH_REMOVED, VIRTIO_F_RING_PACKED, V1 },
+	{ "removed, packed indirect", DEATH_REMOVED,
+	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_INDIRECT_DESC },
+	{ "removed, packed in order", DEATH_REMOVED,
+	  VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER },
+	{ "removed, packed event index", DEATH_REMOVED,
+	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_EVENT_IDX },
+	{ "bus dead, split", DEATH_BUS, V1, V1 },
+	{ "bus dead, split indirect", DEATH_BUS,
+	  VIRTIO_RING_F_INDIRECT_DESC, V1 },
+	{ "bus dead, split event index", DEATH_BUS,
+	  VIRTIO_RING_F_EVENT_IDX, V1 },
+	{ "bus dead, split in order", DEATH_BUS, VIRTIO_F_IN_ORDER, V1 },
+	{ "bus dead, packed", DEATH_BUS, VIRTIO_F_RING_PACKED, V1 },
+	{ "bus dead, packed indirect", DEATH_BUS,
+	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_INDIRECT_DESC },
+	{ "bus dead, packed in order", DEATH_BUS,
+	  VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER },
+	{ "bus dead, packed event index", DEATH_BUS,
+	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_EVENT_IDX },
+	{ "needs reset, split", DEATH_NEEDS_RESET, V1, V1 },
+	{ "needs reset, split indirect", DEATH_NEEDS_RESET,
+	  VIRTIO_RING_F_INDIRECT_DESC, V1 },
+	{ "needs reset, split event index", DEATH_NEEDS_RESET,
+	  VIRTIO_RING_F_EVENT_IDX, V1 },
+	{ "needs reset, split in order", DEATH_NEEDS_RESET,
+	  VIRTIO_F_IN_ORDER, V1 },
+	{ "needs reset, packed", DEATH_NEEDS_RESET, VIRTIO_F_RING_PACKED, V1 },
+	{ "needs reset, packed indirect", DEATH_NEEDS_RESET,
+	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_INDIRECT_DESC },
+	{ "needs reset, packed in order", DEATH_NEEDS_RESET,
+	  VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER },
+	{ "needs reset, packed event index", DEATH_NEEDS_RESET,
+	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_EVENT_IDX },
+	{ "timeout, split", DEATH_TIMEOUT, V1, V1 },
+	{ "timeout, split indirect", DEATH_TIMEOUT,
+	  VIRTIO_RING_F_INDIRECT_DESC, V1 },
+	{ "timeout, split event index", DEATH_TIMEOUT,
+	  VIRTIO_RING_F_EVENT_IDX, V1 },
+	{ "timeout, split in order", DEATH_TIMEOUT, VIRTIO_F_IN_ORDER, V1 },
+	{ "timeout, packed", DEATH_TIMEOUT, VIRTIO_F_RING_PACKED, V1 },
+	{ "timeout, packed indirect", DEATH_TIMEOUT,
+	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_INDIRECT_DESC },
+	{ "timeout, packed in order", DEATH_TIMEOUT,
+	  VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER },
+	{ "timeout, packed event index", DEATH_TIMEOUT,
+	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_EVENT_IDX },
 };
 
 KUNIT_ARRAY_PARAM_DESC(burial, burials, name);
@@ -1302,8 +1337,8 @@ static void device_burial(struct kunit *test)
 	for (i = 0; i < drv->num_bufs; i++)
 		KUNIT_EXPECT_EQ(test, drv->lens[i], 0);
 	for (i = 0; i < ARRAY_SIZE(in); i++)
-		KUNIT_EXPECT_EQ_MSG(test, 0, memchr_inv(in[i], 0xff, 32) != NULL,
-				    "buffer %u", i);
+		KUNIT_EXPECT_NULL_MSG(test, memchr_inv(in[i], 0xff, 32),
+				      "buffer %u", i);
 	fake_settle(fb);
 	if (b->death == DEATH_REMOVED || b->death == DEATH_BUS) {
 		KUNIT_EXPECT_TRUE(test, drv->removed);

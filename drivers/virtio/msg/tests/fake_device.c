@@ -106,6 +106,7 @@ static bool fake_serve_split(struct fake_dev *fd, struct fake_vq *fq)
 	if (!table || !avail || !used ||
 	    fq->next == le16_to_cpu((__force __le16)READ_ONCE(avail->idx)))
 		return false;
+	/* The index before the entry. */
 	smp_rmb();
 	head = le16_to_cpu((__force __le16)avail->ring[fq->next % fq->size]);
 	fq->next++;
@@ -114,6 +115,7 @@ static bool fake_serve_split(struct fake_dev *fd, struct fake_vq *fq)
 		(__force __virtio32)cpu_to_le32(head);
 	used->ring[fq->used % fq->size].len =
 		(__force __virtio32)cpu_to_le32(chain.in_len);
+	/* The entry before the index. */
 	smp_wmb();
 	fq->used++;
 	used->idx = (__force __virtio16)cpu_to_le16(fq->used);
@@ -140,6 +142,7 @@ static bool fake_serve_packed(struct fake_dev *fd, struct fake_vq *fq)
 	if (!table ||
 	    !fake_packed_is_avail(fq, le16_to_cpu(READ_ONCE(table[first].flags))))
 		return false;
+	/* The flags before the rest. */
 	smp_rmb();
 	do {
 		desc = &table[fq->next];
@@ -168,6 +171,7 @@ static bool fake_serve_packed(struct fake_dev *fd, struct fake_vq *fq)
 
 	table[first].id = cpu_to_le16(id);
 	table[first].len = cpu_to_le32(chain.in_len);
+	/* The rest before the flags. */
 	smp_wmb();
 	table[first].flags =
 		cpu_to_le16((chain.in_len ? VRING_DESC_F_WRITE : 0) |
@@ -1111,11 +1115,10 @@ static int fake_do_probe(struct fake_drv *drv)
 		return err;
 	if (fake_driver.in_probe)
 		err = fake_driver.in_probe(drv);
-	if (err) {
+	if (err)
 		fake_end_vqs(drv);
-	} else if (!fake_driver.unready) {
+	else if (!fake_driver.unready)
 		virtio_device_ready(drv->vdev);
-	}
 	return err;
 }
 

@@ -205,7 +205,7 @@ struct fake_bus {
 	u64 address;
 	struct workqueue_struct *wq;
 
-	spinlock_t lock;
+	spinlock_t lock; /* the models */
 	struct fake_dev *devs[FAKE_DEVS];
 	unsigned int num_devs;
 	struct list_head held;
@@ -301,7 +301,7 @@ struct fake_drv {
 	void *bufs[FAKE_BUFS];
 	unsigned int lens[FAKE_BUFS];
 	unsigned int num_bufs;
-	spinlock_t lock;
+	spinlock_t lock; /* @bufs */
 	atomic_t changes;
 	bool removed;
 };

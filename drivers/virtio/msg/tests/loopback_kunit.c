@@ -188,46 +188,99 @@ static int new_memfd(struct kunit *test, size_t size, unsigned int seals)
  * SETUP
  */
 
+enum setup_field {
+	FIELD_SIZE,
+	FIELD_FLAGS,
+	FIELD_REVISION,
+	FIELD_MAX_MSG_SIZE,
+	FIELD_FEATURES,
+	FIELD_POOL_SIZE,
+	FIELD_POOL_ADDR,
+	FIELD_POOL_FD,
+	FIELD_TIMEOUT_MS,
+	FIELD_BUS_NUM,
+	FIELD_RESERVED_0,
+	FIELD_RESERVED_4,
+};
+
 struct setup_case {
 	const char *name;
-	size_t offset;
-	size_t width;
+	enum setup_field field;
 	u64 value;
 	long err;
 };
 
-#define SETUP(n, member, v, e)						\
-	{ n, offsetof(struct virtio_msg_lb_setup, member),		\
-	  sizeof_field(struct virtio_msg_lb_setup, member), v, e }
-
 static const struct setup_case setup_cases[] = {
-	SETUP("flags", flags, 1, -EINVAL),
-	SETUP("highest flag", flags, 0x80000000, -EINVAL),
-	SETUP("revision 0", revision, 0, -EOPNOTSUPP),
-	SETUP("revision 2", revision, 2, -EOPNOTSUPP),
-	SETUP("51 bytes", max_msg_size, 51, -EMSGSIZE),
-	SETUP("65536 bytes", max_msg_size, 65536, -EMSGSIZE),
-	SETUP("unknown feature", features, 2, -EOPNOTSUPP),
-	SETUP("feature 63", features, BIT_ULL(63), -EOPNOTSUPP),
-	SETUP("no pool size", pool_size, 0, -ENOSPC),
-	SETUP("pool too small", pool_size, 0xf000, -ENOSPC),
-	SETUP("pool too large", pool_size, 0x40001000, -ENOSPC),
-	SETUP("pool far too large", pool_size, U64_MAX, -ENOSPC),
-	SETUP("pool size not in pages", pool_size, 0x20001, -ENOSPC),
-	SETUP("pool address", pool_addr, 0x1000, -EINVAL),
-	SETUP("bus number", bus_num, 1, -EINVAL),
-	SETUP("descriptor -2", pool_fd, (u32)-2, -EINVAL),
-	SETUP("descriptor not open", pool_fd, 900, -EBADF),
-	SETUP("9 ms", timeout_ms, 9, -EINVAL),
-	SETUP("60001 ms", timeout_ms, 60001, -EINVAL),
-	SETUP("first reserved", reserved[0], 1, -EINVAL),
-	SETUP("last reserved", reserved[4], 1, -EINVAL),
-	SETUP("size 0", size, 0, -EINVAL),
-	SETUP("size too small", size, 8, -EINVAL),
-	SETUP("size not that of the command", size, 512, -EINVAL),
+	{ "flags", FIELD_FLAGS, 1, -EINVAL },
+	{ "highest flag", FIELD_FLAGS, 0x80000000, -EINVAL },
+	{ "revision 0", FIELD_REVISION, 0, -EOPNOTSUPP },
+	{ "revision 2", FIELD_REVISION, 2, -EOPNOTSUPP },
+	{ "51 bytes", FIELD_MAX_MSG_SIZE, 51, -EMSGSIZE },
+	{ "65536 bytes", FIELD_MAX_MSG_SIZE, 65536, -EMSGSIZE },
+	{ "unknown feature", FIELD_FEATURES, 2, -EOPNOTSUPP },
+	{ "feature 63", FIELD_FEATURES, BIT_ULL(63), -EOPNOTSUPP },
+	{ "no pool size", FIELD_POOL_SIZE, 0, -ENOSPC },
+	{ "pool too small", FIELD_POOL_SIZE, 0xf000, -ENOSPC },
+	{ "pool too large", FIELD_POOL_SIZE, 0x40001000, -ENOSPC },
+	{ "pool far too large", FIELD_POOL_SIZE, U64_MAX, -ENOSPC },
+	{ "pool size not in pages", FIELD_POOL_SIZE, 0x20001, -ENOSPC },
+	{ "pool address", FIELD_POOL_ADDR, 0x1000, -EINVAL },
+	{ "bus number", FIELD_BUS_NUM, 1, -EINVAL },
+	{ "descriptor -2", FIELD_POOL_FD, (u32)-2, -EINVAL },
+	{ "descriptor not open", FIELD_POOL_FD, 900, -EBADF },
+	{ "9 ms", FIELD_TIMEOUT_MS, 9, -EINVAL },
+	{ "60001 ms", FIELD_TIMEOUT_MS, 60001, -EINVAL },
+	{ "first reserved", FIELD_RESERVED_0, 1, -EINVAL },
+	{ "last reserved", FIELD_RESERVED_4, 1, -EINVAL },
+	{ "size 0", FIELD_SIZE, 0, -EINVAL },
+	{ "size too small", FIELD_SIZE, 8, -EINVAL },
+	{ "size not that of the command", FIELD_SIZE, 512, -EINVAL },
 };
 
 KUNIT_ARRAY_PARAM_DESC(setup_case, setup_cases, name);
+
+static void put_field(struct virtio_msg_lb_setup *setup, enum setup_field field,
+		      u64 value)
+{
+	switch (field) {
+	case FIELD_SIZE:
+		setup->size = value;
+		break;
+	case FIELD_FLAGS:
+		setup->flags = value;
+		break;
+	case FIELD_REVISION:
+		setup->revision = value;
+		break;
+	case FIELD_MAX_MSG_SIZE:
+		setup->max_msg_size = value;
+		break;
+	case FIELD_FEATURES:
+		setup->features = value;
+		break;
+	case FIELD_POOL_SIZE:
+		setup->pool_size = value;
+		break;
+	case FIELD_POOL_ADDR:
+		setup->pool_addr = value;
+		break;
+	case FIELD_POOL_FD:
+		setup->pool_fd = value;
+		break;
+	case FIELD_TIMEOUT_MS:
+		setup->timeout_ms = value;
+		break;
+	case FIELD_BUS_NUM:
+		setup->bus_num = value;
+		break;
+	case FIELD_RESERVED_0:
+		setup->reserved[0] = value;
+		break;
+	case FIELD_RESERVED_4:
+		setup->reserved[4] = value;
+		break;
+	}
+}
 
 /* It says what is wrong, and the file is as it was. */
 static void lb_setup_refused(struct kunit *test)
@@ -235,16 +288,13 @@ static void lb_setup_refused(struct kunit *test)
 	const struct setup_case *c = test->param_value;
 	struct virtio_msg_lb_setup setup = good_setup(), again;
 	struct lb *lb = test->priv;
-	u8 *at = (u8 *)&setup + c->offset;
+	u8 none;
 
-	if (c->width == 8)
-		*(u64 *)at = c->value;
-	else
-		*(u32 *)at = c->value;
+	put_field(&setup, c->field, c->value);
 	again = setup;
 	KUNIT_EXPECT_EQ(test, lb_setup(lb, &setup), c->err);
 	KUNIT_EXPECT_MEMEQ(test, &setup, &again, sizeof(setup));
-	KUNIT_EXPECT_EQ(test, lb_read(lb, at, 0), -ENOTCONN);
+	KUNIT_EXPECT_EQ(test, lb_read(lb, &none, 0), -ENOTCONN);
 	setup = good_setup();
 	KUNIT_EXPECT_EQ(test, lb_setup(lb, &setup), 0);
 }
@@ -302,6 +352,10 @@ static const struct memfd_case memfd_cases[] = {
 	  0 },
 	{ "not sealed", 0x20000, 0, 0, -EPERM },
 	{ "another seal", 0x20000, 0, F_SEAL_GROW, -EPERM },
+	{ "sealed against writing", 0x20000, 0, F_SEAL_SHRINK | F_SEAL_WRITE,
+	  -EPERM },
+	{ "sealed against future writing", 0x20000, 0,
+	  F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE, -EPERM },
 	{ "less than asked for", 0x20000, 0x21000, F_SEAL_SHRINK, -ENOSPC },
 	{ "too small", 0x8000, 0, F_SEAL_SHRINK, -ENOSPC },
 	{ "empty", 0, 0, F_SEAL_SHRINK, -ENOSPC },
@@ -390,6 +444,25 @@ static void lb_info(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, info.pool_min, VIRTIO_MSG_LB_POOL_MIN);
 	KUNIT_EXPECT_EQ(test, info.pool_max, VIRTIO_MSG_LB_POOL_MAX);
 	KUNIT_EXPECT_EQ(test, info.reserved[0] | info.reserved[1], 0);
+}
+
+/* A structure from the future, once with something in it. */
+static void lb_info_larger(struct kunit *test)
+{
+	struct {
+		struct virtio_msg_lb_info info;
+		u64 more;
+	} big = { { .size = sizeof(big) }, 1 };
+	unsigned int cmd = _IOC(_IOC_READ | _IOC_WRITE, VIRTIO_MSG_LB_MAGIC, 0,
+				sizeof(big));
+	struct lb *lb = test->priv;
+
+	KUNIT_EXPECT_EQ(test, lb_ioctl(lb, cmd, &big, sizeof(big)), -E2BIG);
+	big.info.size = sizeof(big);
+	big.more = 0;
+	KUNIT_EXPECT_EQ(test, lb_ioctl(lb, cmd, &big, sizeof(big)), 0);
+	KUNIT_EXPECT_EQ(test, big.info.size, sizeof(big.info));
+	KUNIT_EXPECT_EQ(test, big.info.revision, 1);
 }
 
 /*
@@ -493,16 +566,27 @@ static ssize_t lb_serve_one(struct lb *lb)
 	return n;
 }
 
-#define lb_serve_until(lb, cond)					\
-({									\
-	unsigned long __end = jiffies + FAKE_PATIENCE;			\
-									\
-	while (!(cond) && time_before(jiffies, __end)) {		\
-		if (lb_serve_one(lb) == -EAGAIN)			\
-			schedule_timeout_uninterruptible(1);		\
-	}								\
-	(cond);								\
-})
+static bool lb_bound(struct lb *lb)
+{
+	return atomic_read(&fake_driver.probes) &&
+	       (lb->fb->devs[0]->status & VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+static bool lb_kicked(struct lb *lb)
+{
+	return lb->fb->num_kicks;
+}
+
+static bool lb_serve_until(struct lb *lb, bool (*cond)(struct lb *lb))
+{
+	unsigned long end = jiffies + FAKE_PATIENCE;
+
+	while (!cond(lb) && time_before(jiffies, end)) {
+		if (lb_serve_one(lb) == -EAGAIN)
+			schedule_timeout_uninterruptible(1);
+	}
+	return cond(lb);
+}
 
 static void lb_map_pool(struct lb *lb)
 {
@@ -536,10 +620,7 @@ static struct fake_dev *lb_bind(struct lb *lb)
 		.event_device.dev_num = 3,
 		.event_device.state = VIRTIO_MSG_DEVICE_ADDED,
 	});
-	KUNIT_ASSERT_TRUE(lb->test,
-			  lb_serve_until(lb, fd->status &
-					 VIRTIO_CONFIG_S_DRIVER_OK &&
-					 atomic_read(&fake_driver.probes)));
+	KUNIT_ASSERT_TRUE(lb->test, lb_serve_until(lb, lb_bound));
 	KUNIT_ASSERT_EQ(lb->test, fake_driver.probe_err, 0);
 	return fd;
 }
@@ -562,8 +643,9 @@ static void lb_device(struct kunit *test)
 	int i;
 
 	for (i = 0; i < 20; i++) {
+		lb->fb->num_kicks = 0;
 		lb_add_and_kick(lb);
-		KUNIT_ASSERT_TRUE(test, lb_serve_until(lb, lb->fb->num_kicks > i));
+		KUNIT_ASSERT_TRUE(test, lb_serve_until(lb, lb_kicked));
 		KUNIT_ASSERT_EQ(test, fake_vq_serve(fd, 0, 1), 1);
 		lb_write_msg(lb, &(struct vmsg_msg) {
 			.id = VIRTIO_MSG_EVENT_USED, .dev_num = 3,
@@ -603,7 +685,7 @@ static void lb_last_close(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, drv->removed);
 	KUNIT_EXPECT_EQ(test, drv->num_bufs, 2);
 	KUNIT_EXPECT_EQ(test, drv->lens[0], 0);
-	KUNIT_EXPECT_EQ(test, 0, memchr_inv(drv->bufs[0], 0xff, 64) != NULL);
+	KUNIT_EXPECT_NULL(test, memchr_inv(drv->bufs[0], 0xff, 64));
 	/* And what the program still has is empty. */
 	pos = fd->vq[0].desc & PAGE_MASK;
 	KUNIT_EXPECT_EQ(test, kernel_read(file, buf, PAGE_SIZE, &pos), PAGE_SIZE);
@@ -627,7 +709,7 @@ static void lb_two_buses(struct kunit *test)
 	close_fd(setup.pool_fd);
 	KUNIT_EXPECT_FALSE(test, drv->removed);
 	lb_add_and_kick(lb);
-	KUNIT_EXPECT_TRUE(test, lb_serve_until(lb, lb->fb->num_kicks));
+	KUNIT_EXPECT_TRUE(test, lb_serve_until(lb, lb_kicked));
 }
 
 /*
@@ -636,7 +718,7 @@ static void lb_two_buses(struct kunit *test)
 
 static int new_eventfd(struct kunit *test)
 {
-	int fd = -ENOSYS;
+	int fd = -EOPNOTSUPP;
 
 	/* The kernel has no way of its own to make one. */
 #if IS_BUILTIN(CONFIG_VIRTIO_MSG_KUNIT_TEST) && \
@@ -740,7 +822,7 @@ static void lb_eventfds(struct kunit *test)
 	/* Without them it is messages again. */
 	KUNIT_ASSERT_EQ(test, lb_queue(lb, 3, 0, -1, -1), 0);
 	lb_add_and_kick(lb);
-	KUNIT_EXPECT_TRUE(test, lb_serve_until(lb, lb->fb->num_kicks));
+	KUNIT_EXPECT_TRUE(test, lb_serve_until(lb, lb_kicked));
 	eventfd_raise(used);
 	KUNIT_EXPECT_TRUE(test, eventfd_is_set(used));
 	KUNIT_EXPECT_EQ(test, drv->num_bufs, 2);
@@ -792,6 +874,7 @@ static struct kunit_case lb_cases[] = {
 	KUNIT_CASE(lb_before_setup),
 	KUNIT_CASE(lb_unknown_ioctl),
 	KUNIT_CASE(lb_info),
+	KUNIT_CASE(lb_info_larger),
 	KUNIT_CASE(lb_read_rules),
 	KUNIT_CASE_PARAM(lb_write_rules, bad_write_gen_params),
 	KUNIT_CASE(lb_device),

@@ -305,11 +305,22 @@ KUNIT_ARRAY_PARAM_DESC(ring_kind, ring_kinds, name);
 
 static struct fake_drv *bind_kind(struct fake_dev *fd, const struct ring_kind *k)
 {
+	bool in_order = false, packed = false;
+	struct fake_drv *drv;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(k->bits); i++)
+	for (i = 0; i < ARRAY_SIZE(k->bits); i++) {
 		fake_offer(fd, k->bits[i], true);
-	return fake_bind(fd);
+		in_order |= k->bits[i] == VIRTIO_F_IN_ORDER;
+		packed |= k->bits[i] == VIRTIO_F_RING_PACKED;
+	}
+	drv = fake_bind(fd);
+	KUNIT_EXPECT_EQ(fd->fb->test, packed,
+			fake_accepted(fd, VIRTIO_F_RING_PACKED));
+	/* The virtio core cannot reset a split ring that is used in order. */
+	KUNIT_EXPECT_EQ(fd->fb->test, in_order && packed,
+			fake_accepted(fd, VIRTIO_F_IN_ORDER));
+	return drv;
 }
 
 /* A buffer there and back, through kick and EVENT_USED. */
@@ -327,7 +338,7 @@ static void transfer(struct fake_dev *fd, struct fake_drv *drv, u8 *out, u8 *in)
 	KUNIT_EXPECT_PTR_EQ(test, drv->bufs[bufs], (void *)in);
 	KUNIT_EXPECT_EQ(test, drv->lens[bufs], 64);
 	KUNIT_EXPECT_MEMEQ(test, in, out, 32);
-	KUNIT_EXPECT_EQ(test, 0, memchr_inv(in + 32, 0x5a, 32) != NULL);
+	KUNIT_EXPECT_NULL(test, memchr_inv(in + 32, 0x5a, 32));
 }
 
 static void vq_transfer(struct kunit *test)

@@ -221,8 +221,9 @@ static bool message_exists(u8 type, u8 id)
 
 	if ((type & RESP) && (id & VIRTIO_MSG_ID_EVENT))
 		return false;
-	return type & BUS ? memchr(bus, id, sizeof(bus)) != NULL :
-			    memchr(transport, id, sizeof(transport)) != NULL;
+	if (type & BUS)
+		return memchr(bus, id, sizeof(bus));
+	return memchr(transport, id, sizeof(transport));
 }
 
 static void wire_unknown_ids(struct kunit *test)
