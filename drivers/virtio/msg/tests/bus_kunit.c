@@ -468,6 +468,8 @@ static void bus_more_than_places(struct kunit *test)
 	struct asker *a[VMSG_REQUESTS + 16];
 	unsigned int i;
 
+	/* They are to be woken: the end of their wait would do it as well. */
+	fb->bus->info.timeout_ms = 15000;
 	fake_dev_create(fb, 3);
 	fb->filter = hold;
 	for (i = 0; i < ARRAY_SIZE(a); i++)
@@ -770,6 +772,8 @@ static void bus_get_devices(struct kunit *test)
 		if (!(fb->log[i].type & BUS))
 			continue;
 		KUNIT_EXPECT_EQ(test, fb->log[i].dev_num, 0);
+		KUNIT_EXPECT_LE(test, fb->log[i].devices.offset +
+				fb->log[i].devices.count, 65536);
 		if (windows < c->windows)
 			KUNIT_EXPECT_EQ(test, fb->log[i].devices.offset,
 					c->offsets[windows]);
@@ -852,8 +856,6 @@ static enum fake_verdict scan_endless(struct fake_bus *fb,
 		.devices.next_offset = req->devices.offset + 1,
 	};
 
-	if (req->devices.offset + req->devices.count > 65536)
-		KUNIT_FAIL(fb->test, "asked beyond the last device");
 	fake_make(resp, &msg);
 	return FAKE_ANSWER;
 }

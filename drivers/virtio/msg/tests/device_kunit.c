@@ -826,6 +826,8 @@ static void device_needs_reset_event(struct kunit *test)
 	fd->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	fake_event_config(fd, fd->status, 0, 0, NULL, 0);
 	fake_settle(fb);
+	/* The driver would find nothing to read. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&drv->changes), 0);
 	before = atomic_read(&fb->requests);
 	/* Only a reset is still sent to it. */
 	get8(drv, 3);

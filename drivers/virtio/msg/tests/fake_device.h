@@ -75,6 +75,9 @@ enum fake_verdict {
 
 /**
  * typedef fake_filter - a test's say in every answer
+ * @fb: the bus
+ * @req: the request
+ * @resp: the model's answer
  *
  * It may change the answer, and the model behind it for the next one; it may
  * deliver other frames as well. Called in the context of send().

@@ -337,6 +337,41 @@ static void lb_setup_larger(struct kunit *test)
 	lb->setup = big.setup;
 }
 
+/* Smaller than there ever was one. */
+static void lb_smaller(struct kunit *test)
+{
+	static const unsigned int sizes[] = { 4, 16, 32, 40 };
+	struct lb *lb = test->priv;
+	struct virtio_msg_lb_setup setup;
+	unsigned int i, cmd;
+	u64 arg[8];
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		setup = good_setup();
+		setup.size = sizes[i];
+		cmd = _IOC(_IOC_READ | _IOC_WRITE, VIRTIO_MSG_LB_MAGIC, 1,
+			   sizes[i]);
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				lb_ioctl(lb, cmd, &setup, sizeof(setup)));
+	}
+	lb_good_setup(lb);
+	for (i = 0; i < ARRAY_SIZE(sizes) - 1; i++) {
+		memset(arg, 0, sizeof(arg));
+		memcpy(arg, &sizes[i], sizeof(sizes[i]));
+		cmd = _IOC(_IOC_WRITE, VIRTIO_MSG_LB_MAGIC, 2, sizes[i]);
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				lb_ioctl(lb, cmd, arg, sizeof(arg)));
+	}
+	/* Of INFO there may be as much as one wants to know. */
+	memset(arg, 0xee, sizeof(arg));
+	memcpy(arg, &sizes[1], sizeof(sizes[1]));
+	cmd = _IOC(_IOC_READ | _IOC_WRITE, VIRTIO_MSG_LB_MAGIC, 0, 16);
+	KUNIT_EXPECT_EQ(test, 0, lb_ioctl(lb, cmd, arg, sizeof(arg)));
+	KUNIT_EXPECT_EQ(test, (u32)arg[0], 16);
+	KUNIT_EXPECT_EQ(test, arg[0] >> 32, VIRTIO_MSG_REVISION_1);
+	KUNIT_EXPECT_EQ(test, arg[2], 0xeeeeeeeeeeeeeeeeULL);
+}
+
 struct memfd_case {
 	const char *name;
 	size_t size;
@@ -869,6 +904,7 @@ static struct kunit_case lb_cases[] = {
 	KUNIT_CASE_PARAM(lb_setup_refused, setup_case_gen_params),
 	KUNIT_CASE(lb_setup_good),
 	KUNIT_CASE(lb_setup_larger),
+	KUNIT_CASE(lb_smaller),
 	KUNIT_CASE_PARAM(lb_memfd, memfd_case_gen_params),
 	KUNIT_CASE(lb_memfd_other_file),
 	KUNIT_CASE(lb_before_setup),

@@ -272,7 +272,9 @@ static void vq_rebind(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, vmsg_pool_used(fb->pool), used);
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 101);
+	/* What does not change is asked once. */
 	KUNIT_EXPECT_EQ(test, count(fd, VIRTIO_MSG_GET_DEVICE_INFO), 1);
+	KUNIT_EXPECT_EQ(test, count(fd, VIRTIO_MSG_GET_DEVICE_FEATURES), 1);
 }
 
 /*
@@ -406,6 +408,35 @@ static void vq_used_goes_to_its_queue(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, virtio_msg_bus_used(fb->bus, 3, 1), 0);
 	KUNIT_EXPECT_EQ(test, drv->num_bufs, 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&drv->calls[1]), 1);
+}
+
+/* The device gives back what it never got. */
+static void vq_nonsense(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	u8 *out = new_buf(test, 32), *in = new_buf(test, 64);
+	struct fake_drv *drv = fake_bind(fd);
+	struct virtio_device *vdev = drv->vdev;
+	struct vring_used *used;
+
+	KUNIT_ASSERT_EQ(test, 0, fake_add_buf(drv->vqs[0], NULL, 0, in, 64));
+	used = fb->mem + (fd->vq[0].device - fb->address);
+	used->ring[0].id = (__force __virtio32)cpu_to_le32(15);
+	used->ring[0].len = (__force __virtio32)cpu_to_le32(64);
+	used->idx = (__force __virtio16)cpu_to_le16(1);
+	fake_event_used(fd, 0);
+	fake_settle(fb);
+	KUNIT_EXPECT_TRUE(test, virtqueue_is_broken(drv->vqs[0]));
+	KUNIT_EXPECT_EQ(test, READ_ONCE(fake_vmsg_dev(fd)->state),
+			VMSG_DEV_NEEDS_RESET);
+	/* Nobody else ends what the driver waits for. */
+	KUNIT_EXPECT_EQ(test, drv->num_bufs, 1);
+	KUNIT_EXPECT_EQ(test, drv->lens[0], 0);
+	device_release_driver(&vdev->dev);
+	KUNIT_EXPECT_EQ(test, 1, device_attach(&vdev->dev));
+	fb->serve = true;
+	transfer(fd, fake_driver.drv, out, in);
 }
 
 static void vq_used_bad_index(struct kunit *test)
@@ -851,6 +882,7 @@ static struct kunit_case vq_cases[] = {
 	KUNIT_CASE_PARAM(vq_transfer, ring_kind_gen_params),
 	KUNIT_CASE_PARAM(vq_transfer_many, ring_kind_gen_params),
 	KUNIT_CASE(vq_used_goes_to_its_queue),
+	KUNIT_CASE(vq_nonsense),
 	KUNIT_CASE(vq_used_bad_index),
 	KUNIT_CASE(vq_used_after_end),
 	KUNIT_CASE(vq_kick_before_driver_ok),
