@@ -49,9 +49,13 @@ again() {
 	again_used=$(pool_used)
 	again_requests=$(requests blk 0)
 	for again_turn in $(seq 100); do
-		unbind && bind || fail "turn $again_turn" || return 1
-		same "pool_used in turn $again_turn" "$(pool_used)" "$again_used" || return 1
+		echo "$NAME" >$DRIVER/unbind && [ ! -e "$DEVICE/block" ] &&
+			echo "$NAME" >$DRIVER/bind && [ -e "$DEVICE/block" ] &&
+			read -r again_now <"$CLASS/$(bus blk)/pool_used" ||
+			fail "turn $again_turn" || return 1
+		same "pool_used in turn $again_turn" "$again_now" "$again_used" || return 1
 	done
+	wait_disk blk 0 || return 1
 	most "number of requests of 100 turns" $(($(requests blk 0) - again_requests)) \
 		$((100 * (BUDGET + 2)))
 }

@@ -17,9 +17,9 @@ RING_PACKED=35
 data_is_right() {
 	verify_disks "$DISK" &&
 		random_file "$TMP/random" 3000 &&
-		dd if="$TMP/random" of="$DISK" bs=24k oflag=direct &&
+		dd if="$TMP/random" of="$DISK" bs=120k oflag=direct &&
 		cmp -n 3072000 "$TMP/random" "$TMP/file" &&
-		dd if="$DISK" of="$TMP/back" bs=40k iflag=direct &&
+		dd if="$DISK" of="$TMP/back" bs=200k iflag=direct &&
 		cmp "$TMP/back" "$TMP/file"
 }
 

@@ -96,10 +96,10 @@ cycles() {
 
 # The first ones fill caches. A leak would grow with every one.
 leak() {
-	cycles 5 >/dev/null || return 1
-	leak_first=$(cycles 10) && leak_second=$(cycles 10) && leak_third=$(cycles 10) ||
+	cycles 4 >/dev/null || return 1
+	leak_first=$(cycles 6) && leak_second=$(cycles 6) && leak_third=$(cycles 6) ||
 		return 1
-	echo "memory after 15, 25, 35 buses: $leak_first $leak_second $leak_third KiB"
+	echo "memory after 10, 16, 22 buses: $leak_first $leak_second $leak_third KiB"
 	[ $((leak_second - leak_first)) -lt 300 ] || [ $((leak_third - leak_second)) -lt 300 ]
 }
 

@@ -9,7 +9,7 @@
 # The helper programs may lie beside the scripts. sbin: not everybody's PATH.
 PATH=$PATH:$(pwd):/usr/sbin:/sbin
 CLASS=/sys/class/virtio_msg
-WAIT=30
+WAIT=${WAIT:-30}
 
 test_number=0
 test_failed=0
