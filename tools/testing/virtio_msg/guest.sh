@@ -181,8 +181,11 @@ status=$(sed -n 's/^@exit \([0-9]*\)$/\1/p' "$dir/out" | tail -n 1)
 	first=$(grep -nE -m 1 'Kernel panic|BUG:|Oops|WARNING:|rcu.*stall' "$dir/console" || true)
 	first=${first%%:*}
 	echo "   the end of its console:"
-	tail -n "+${first:-1}" "$dir/console" | if [[ $first ]]; then head -n 60; else tail -n 40; fi |
-		tr -d '\r' | sed 's/^/   | /'
+	if [[ $first ]]; then
+		tail -n "+$first" "$dir/console" | head -n 60
+	else
+		tail -n 40 "$dir/console"
+	fi | tr -d '\r' | sed 's/^/   | /'
 	sed 's/^/   | qemu: /' "$dir/qemu"
 	echo "   the whole console: $LOGS/$name.console"
 } >&2

@@ -52,7 +52,7 @@ run_quiet() {
 run_logged() {
 	run_quiet "$@" && return 0
 	say "   failed; the end of $LOGS/$1.log:"
-	tail -n 15 "$LOGS/$1.log" | sed 's/^/   | /' >&2
+	tail -n 30 "$LOGS/$1.log" | sed 's/^/   | /' >&2
 	return 1
 }
 

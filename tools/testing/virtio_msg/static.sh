@@ -25,7 +25,7 @@ mapfile -t sh_files < <(grep -lE -m 1 '^#! *(/usr)?/bin/(env )?(ba|da)?sh|^# she
 # It would ask git's help for spdxcheck.py, which wants more Python packages.
 checkpatch() {
 	GIT_DIR=/nowhere "$SRC/scripts/checkpatch.pl" --root="$SRC" --strict --quiet \
-		--show-types "$@"
+		--terse --show-types "$@" | sed '/^total:/d'
 }
 
 # compat.h alone may ask for the version of the kernel: that is its purpose.
@@ -91,13 +91,15 @@ warnings_stock() {
 
 # In the newest source with the KUnit suites, no further than our folder.
 warnings_newest() {
-	local out=$CACHE/build/static log=$LOGS/static-newest.make
+	local out=$CACHE/build/static log=$LOGS/static-newest.make rc=1
+	: >"$log"
 	configure_kernel "$tree" "$out" x86_64 "${SMALL[@]}" KUNIT=y "${SYMBOLS[@]/%/=y}" \
 		VIRTIO_MSG_KUNIT_TEST=y &&
 		rm -rf "$out/drivers/virtio/msg" &&
 		make -C "$tree" O="$out" ARCH=x86_64 -j"$JOBS" W=1 C=2 CHECK="$SPARSE" \
-			drivers/virtio/msg/ 2>&1 | tee "$log" &&
-		silent "$log"
+			drivers/virtio/msg/ >"$log" 2>&1 && rc=0
+	# Said in any case: the last lines of a make that failed tell little.
+	silent "$log" && return $rc
 }
 
 tools_silent() {
