@@ -461,6 +461,23 @@ static void bus_answer_from(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_UNEXPECTED), 0);
 }
 
+/* Until @n of them wait for a place. */
+static bool wait_for_placeless(struct fake_bus *fb, unsigned int n)
+{
+	wait_queue_head_t *room = &fb->bus->req_room;
+	unsigned long end = jiffies + FAKE_PATIENCE;
+	size_t waiting;
+
+	do {
+		scoped_guard(spinlock_irqsave, &room->lock)
+			waiting = list_count_nodes(&room->head);
+		if (waiting == n)
+			return true;
+		schedule_timeout_uninterruptible(1);
+	} while (time_before(jiffies, end));
+	return false;
+}
+
 /* Who finds no place waits for one. */
 static void bus_more_than_places(struct kunit *test)
 {
@@ -475,6 +492,7 @@ static void bus_more_than_places(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(a); i++)
 		a[i] = ask(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
 	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held == VMSG_REQUESTS));
+	KUNIT_ASSERT_TRUE(test, wait_for_placeless(fb, 16));
 	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_REQUESTS), VMSG_REQUESTS);
 	for (i = 0; i < ARRAY_SIZE(a); i++) {
 		KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held));
@@ -584,11 +602,14 @@ static void bus_dead_ends_waiters(struct kunit *test)
 	struct vmsg_msg msg;
 	unsigned int i, sent;
 
+	/* Longer than they are waited for. */
+	fb->bus->info.timeout_ms = 15000;
 	fake_dev_create(fb, 3);
 	fb->filter = hold;
 	for (i = 0; i < ARRAY_SIZE(a); i++)
 		a[i] = ask(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS);
 	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held == VMSG_REQUESTS));
+	KUNIT_ASSERT_TRUE(test, wait_for_placeless(fb, 6));
 	virtio_msg_bus_dead(fb->bus);
 	for (i = 0; i < ARRAY_SIZE(a); i++)
 		KUNIT_EXPECT_EQ(test, asker_result(a[i]), -ENODEV);

@@ -1132,19 +1132,26 @@ static void device_freeze(struct kunit *test)
 #endif
 }
 
+/* One is stopped already when the other does not want to be. */
 static void device_freeze_refused(struct kunit *test)
 {
 	struct fake_bus *fb = fake_bus_default(test);
-	struct fake_dev *fd = fake_dev_create(fb, 3);
-	struct fake_drv *drv = fake_bind(fd);
+	struct fake_dev *one = fake_dev_create(fb, 3);
+	struct fake_dev *two = fake_dev_create(fb, 4);
+	struct fake_drv *drv_one = fake_bind(one);
+	struct fake_drv *drv_two = fake_bind(two);
 
 	if (!IS_ENABLED(CONFIG_PM_SLEEP))
 		kunit_skip(test, "needs CONFIG_PM_SLEEP");
 #ifdef CONFIG_PM_SLEEP
 	fake_driver.freeze_err = -EBUSY;
+	fake_driver.freeze_good = 1;
 	KUNIT_EXPECT_EQ(test, virtio_msg_bus_freeze(fb->bus), -EBUSY);
-	KUNIT_EXPECT_EQ(test, fd->status, STATUS_RUNNING);
-	expect_io(fd, drv);
+	KUNIT_EXPECT_EQ(test, one->resets + two->resets, 4);
+	KUNIT_EXPECT_EQ(test, one->status, STATUS_RUNNING);
+	KUNIT_EXPECT_EQ(test, two->status, STATUS_RUNNING);
+	expect_io(one, drv_one);
+	expect_io(two, drv_two);
 #endif
 }
 
@@ -1381,6 +1388,40 @@ static void device_burial_full(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->removed)));
 }
 
+/* The device dies before DRIVER_OK: the driver expects no callback yet. */
+static int die_in_probe(struct fake_drv *drv)
+{
+	struct vmsg_dev *vd = to_vmsg_dev(drv->vdev);
+	struct fake_bus *fb = virtio_msg_bus_priv(vd->bus);
+	struct kunit *test = fb->test;
+	void *buf = kunit_kzalloc(test, 32, GFP_KERNEL);
+
+	KUNIT_EXPECT_NOT_NULL(test, buf);
+	KUNIT_EXPECT_EQ(test, 0, fake_add_buf(drv->vqs[0], NULL, 0, buf, 32));
+	die(fb->devs[0], drv, DEATH_TIMEOUT);
+	flush_work(&vd->fail_work);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(vd->state), VMSG_DEV_NEEDS_RESET);
+	KUNIT_EXPECT_EQ(test, atomic_read(&drv->calls[0]), 0);
+	KUNIT_EXPECT_PTR_EQ(test, virtqueue_detach_unused_buf(drv->vqs[0]), buf);
+	return -EIO;
+}
+
+static void device_no_burial_in_probe(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	struct vmsg_dev *vd;
+
+	fake_driver.in_probe = die_in_probe;
+	vd = announce(fd);
+	KUNIT_ASSERT_NOT_NULL(test, vd);
+	KUNIT_EXPECT_EQ(test, fake_driver.probe_err, -EIO);
+	fake_driver.in_probe = NULL;
+	KUNIT_EXPECT_EQ(test, 1, device_attach(&vd->vdev.dev));
+	KUNIT_EXPECT_EQ(test, state(fd), VMSG_DEV_RUNNING);
+	expect_io(fd, fake_driver.drv);
+}
+
 static bool event_storm(void *arg)
 {
 	struct fake_dev *fd = arg;
@@ -1456,6 +1497,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_removed_while_asked),
 	KUNIT_CASE_PARAM(device_burial, burial_gen_params),
 	KUNIT_CASE(device_burial_full),
+	KUNIT_CASE(device_no_burial_in_probe),
 	KUNIT_CASE(device_events_anywhere),
 	{}
 };

@@ -1164,7 +1164,7 @@ static void fake_config_changed(struct virtio_device *vdev)
 #ifdef CONFIG_PM_SLEEP
 static int fake_freeze(struct virtio_device *vdev)
 {
-	if (fake_driver.freeze_err)
+	if (fake_driver.freeze_err && !fake_driver.freeze_good--)
 		return fake_driver.freeze_err;
 	fake_end_vqs(vdev->priv);
 	return 0;

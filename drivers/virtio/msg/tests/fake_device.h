@@ -316,7 +316,8 @@ struct fake_drv {
  * @in_probe: called when there are queues, before DRIVER_OK
  * @keep: callbacks do not take buffers
  * @unready: probe returns without virtio_device_ready()
- * @freeze_err: what freeze says
+ * @freeze_err: what freeze says after @freeze_good calls
+ * @freeze_good: calls of freeze that still succeed
  * @drvs: devices that it has or had
  * @drv: the last one that was probed
  * @probes: calls of probe
@@ -331,6 +332,7 @@ struct fake_driver {
 	bool keep;
 	bool unready;
 	int freeze_err;
+	int freeze_good;
 	struct list_head drvs;
 	struct fake_drv *drv;
 	atomic_t probes;
