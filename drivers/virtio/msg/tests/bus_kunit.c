@@ -992,13 +992,11 @@ static void bus_removed_then_added(struct kunit *test)
 {
 	struct fake_bus *fb;
 	struct fake_dev *fd;
-	struct vmsg_dev *vd;
 
 	fake_driver_register(test);
 	fb = fake_bus_default(test);
 	fd = fake_dev_create(fb, 4);
 	fake_bind(fd);
-	vd = fake_vmsg_dev(fd);
 	fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_REMOVED);
 	fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_ADDED);
 	fake_settle(fb);

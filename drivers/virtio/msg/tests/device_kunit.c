@@ -288,6 +288,39 @@ static void device_features_needed(struct kunit *test)
 	}
 }
 
+/* Other blocks than were asked for, or fewer of them. */
+static enum fake_verdict wrong_blocks(struct fake_bus *fb,
+				      const struct vmsg_msg *req,
+				      struct fake_frame *resp)
+{
+	if (req->id == VIRTIO_MSG_GET_DEVICE_FEATURES) {
+		if (atomic_read(&fb->step))
+			resp->data[8] = 1;
+		else
+			resp->data[12] = 1;
+	}
+	return FAKE_ANSWER;
+}
+
+static void device_features_wrong_answer(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct vmsg_dev *vd;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		atomic_set(&fb->step, i);
+		fb->filter = wrong_blocks;
+		vd = announce(fake_dev_create(fb, i));
+		fb->filter = NULL;
+		KUNIT_ASSERT_NOT_NULL(test, vd);
+		KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), i);
+		/* Asked again, it is a device like any other. */
+		KUNIT_EXPECT_EQ(test, 1, device_attach(&vd->vdev.dev));
+		KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), i + 1);
+	}
+}
+
 static void device_features_refused(struct kunit *test)
 {
 	struct fake_bus *fb = fake_bus_default(test);
@@ -1110,7 +1143,7 @@ static void device_freeze(struct kunit *test)
 {
 	struct fake_bus *fb = fake_bus_default(test);
 	struct fake_dev *fd = fake_dev_create(fb, 3);
-	struct fake_drv *drv = fake_bind(fd);
+	struct fake_drv *drv __maybe_unused = fake_bind(fd);
 
 	if (!IS_ENABLED(CONFIG_PM_SLEEP))
 		kunit_skip(test, "needs CONFIG_PM_SLEEP");
@@ -1138,8 +1171,8 @@ static void device_freeze_refused(struct kunit *test)
 	struct fake_bus *fb = fake_bus_default(test);
 	struct fake_dev *one = fake_dev_create(fb, 3);
 	struct fake_dev *two = fake_dev_create(fb, 4);
-	struct fake_drv *drv_one = fake_bind(one);
-	struct fake_drv *drv_two = fake_bind(two);
+	struct fake_drv *drv_one __maybe_unused = fake_bind(one);
+	struct fake_drv *drv_two __maybe_unused = fake_bind(two);
 
 	if (!IS_ENABLED(CONFIG_PM_SLEEP))
 		kunit_skip(test, "needs CONFIG_PM_SLEEP");
@@ -1459,6 +1492,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_silent_from_the_start),
 	KUNIT_CASE_PARAM(device_features, feature_case_gen_params),
 	KUNIT_CASE(device_features_needed),
+	KUNIT_CASE(device_features_wrong_answer),
 	KUNIT_CASE(device_features_refused),
 	KUNIT_CASE(device_config_short),
 	KUNIT_CASE(device_config_none),
