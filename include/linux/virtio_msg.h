@@ -26,31 +26,29 @@ struct virtio_msg_pool;
  * @send: Hands one frame to the carrier, which has copied it when this returns.
  *	The response comes back through virtio_msg_bus_receive(), perhaps before
  *	@send returns. It may wait for room, for a bounded time.
- *	Context: Process context, may sleep. Calls for different devices run
- *	side by side.
- *	Return: 0, or a negative errno when the frame did not get onto its way.
+ *	Called in process context, may sleep; calls for different devices run
+ *	side by side. Returns 0, or a negative errno when the frame did not get
+ *	onto its way.
  * @kick: Passes on one notification. @frame is the EVENT_AVAIL of
  *	VIRTIO_MSG_KICK_SIZE bytes that says so on carriers that have no better
  *	way. When there is no room, the core keeps a mark for the queue; the bus
  *	driver calls virtio_msg_bus_tx_room() once there is room again.
- *	Context: Any, also hard interrupt; must not sleep, nor call back into
- *	the core.
- *	Return: 0, or -EAGAIN when there is no room.
+ *	Called in any context, also hard interrupt; must not sleep, nor call
+ *	back into the core. Returns 0, or -EAGAIN when there is no room.
  * @synchronize: Returns when no call of virtio_msg_bus_receive() or
  *	virtio_msg_bus_used() that began before is running any more. Optional.
- *	Context: Process context, may sleep.
+ *	Called in process context, may sleep.
  * @cut: Takes the pool away from the peer of a dead bus. When it returns, no
  *	byte of the pool changes any more but by this kernel. Called once, after
  *	virtio_msg_bus_dead(). Optional.
- *	Context: Process context, may sleep.
+ *	Called in process context, may sleep.
  * @device_gone: A device number has been given up, and what the bus driver
  *	keeps for it can go. Optional.
- *	Context: Process context, may sleep.
+ *	Called in process context, may sleep.
  * @shm_region: Says where in this machine's physical memory a shared memory
  *	region lies, after checking that it is the device's to share. Without
  *	it devices have no such regions.
- *	Context: Process context, may sleep.
- *	Return: 0, or a negative errno.
+ *	Called in process context, may sleep. Returns 0, or a negative errno.
  */
 struct virtio_msg_bus_ops {
 	int (*send)(struct virtio_msg_bus *bus, const void *frame, size_t size);
