@@ -44,6 +44,9 @@ check-guest: ## the selftests, in a guest with a stock kernel
 modules: ## the modules for your kernel; KDIR=stock or KDIR=/build/folder for others
 	@$(T)/modules.sh $(KDIR)
 
+figures: ## measure what Documentation/ says it costs, and write it there
+	@$(T)/figures.sh
+
 patch: ## a patch series for the kernel tree KSRC=/path/to/linux
 	@$(T)/patch.sh $(KSRC)
 
@@ -57,4 +60,4 @@ clean: ## remove build/ (downloads and kernels stay in the cache)
 	@echo "There is no target $@."; $(HELP); false
 
 .PHONY: help demo check check-static check-kunit check-intree check-guest \
-	modules patch tools clean
+	modules figures patch tools clean

@@ -6,7 +6,8 @@
 
 . "$(dirname "$0")/lib.sh"
 
-if ((!$#)); then
+all=$((!$#))
+if ((all)); then
 	set -- static kunit intree guest
 	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_STATIC[@]}" \
 		"${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}"
@@ -30,6 +31,7 @@ for part; do
 	printf '   (%d s)\n' "$((SECONDS - start))"
 done
 printf '\n'
+((!all)) || took check
 if ((${#failed[@]})); then
 	echo "Something failed. Run one part alone: make ${failed[*]}. Logs: $LOGS"
 fi

@@ -24,10 +24,6 @@ wait_for() {
 	done
 }
 
-messages() {
-	cat /sys/class/virtio_msg/*/statistics/requests
-}
-
 run modprobe virtio_msg_loopback
 run modprobe virtio_blk
 run truncate -s 64M /disk.img
@@ -38,7 +34,7 @@ wait_for 10 "no /dev/vda within 10 s" test -b /dev/vda
 
 driver=$(basename "$(readlink /sys/block/vda/device/driver)")
 echo "  /dev/vda, $(($(cat /sys/block/vda/size) / 2048)) MiB, driver $driver;" \
-	"bound with $(messages) request/response pairs"
+	"bound with $(cat /sys/block/vda/device/virtio_msg/requests) request/response pairs"
 echo
 
 run mkfs.ext4 -q /dev/vda

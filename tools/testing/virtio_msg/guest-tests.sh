@@ -4,8 +4,8 @@
 # guest-tests.sh [TEST...]: runs the selftests (every executable script in
 # tools/testing/selftests/virtio_msg/) inside a guest with Debian's own 6.12.
 #
-# Tests speak TAP; a line "# figure NAME TEXT" is a result to be shown. They
-# share one boot; a test with a line "# guest: OPTIONS" is run in one with these
+# Tests speak TAP; a line "# figure NAME VALUE UNIT TEXT" is a result to be shown
+# and to be kept in build/figures. They share one boot; a test with a line "# guest: OPTIONS" is run in one with these
 # options of guest.sh. A test that takes the guest down fails, and a fresh guest
 # goes on with the tests after it. A warning of the kernel during a test is a
 # failure too.
@@ -103,8 +103,9 @@ take_line() {
 		skip "${test%.sh}: ${BASH_REMATCH[1]}"
 	elif [[ $1 =~ ^1\.\.([0-9]+) ]]; then
 		planned=${BASH_REMATCH[1]}
-	elif [[ $1 =~ ^#\ figure\ [^\ ]+\ (.*) ]]; then
-		printf '     %s\n' "${BASH_REMATCH[1]}"
+	elif [[ $1 =~ ^#\ figure\ ([^\ ]+)\ (.*) ]]; then
+		printf '     %s\n' "${BASH_REMATCH[2]}"
+		printf '%s\n' "${BASH_REMATCH[2]}" >>"$BUILD/figures"
 	elif [[ $1 =~ ^(not )?ok\ [0-9]+(\ -)?\ *(.*) ]]; then
 		seen=$((seen + 1))
 		if [[ ${BASH_REMATCH[1]} ]]; then

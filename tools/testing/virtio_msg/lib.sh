@@ -96,6 +96,16 @@ summary() {
 	exit 0
 }
 
+# took NAME: keeps for figures.sh how long this script has been running. With
+# nothing in the cache at the start it is another figure.
+[[ -e $CACHE/stock/current ]] && COLD='' || COLD=-fresh
+took() {
+	local f=$CACHE/times
+	touch "$f"
+	{ grep -v "^$1$COLD " "$f" || true; echo "$1$COLD $SECONDS"; } >"$f.new"
+	mv "$f.new" "$f"
+}
+
 # --- the project's files ----------------------------------------------------
 
 # What belongs into a kernel tree; the rest serves this repository only.
