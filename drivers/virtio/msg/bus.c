@@ -119,6 +119,7 @@ static void vmsg_bus_end_locked(struct virtio_msg_bus *bus,
 /**
  * vmsg_bus_request() - ask the device side, and wait for its answer
  * @bus: the bus
+ * @vd: the device that asks, NULL for bus messages
  * @msg: the request; on success the response, whose data lies in @frames
  * @frames: room for two frames of @frame_max bytes
  * @frame_max: bytes of the largest frame expected
@@ -132,8 +133,8 @@ static void vmsg_bus_end_locked(struct virtio_msg_bus *bus,
  * went away, -EMSGSIZE for a request that is too large, or what the bus driver's
  * send() said.
  */
-int vmsg_bus_request(struct virtio_msg_bus *bus, struct vmsg_msg *msg,
-		     u8 *frames, size_t frame_max)
+int vmsg_bus_request(struct virtio_msg_bus *bus, struct vmsg_dev *vd,
+		     struct vmsg_msg *msg, u8 *frames, size_t frame_max)
 {
 	unsigned long timeout = msecs_to_jiffies(bus->info.timeout_ms);
 	struct vmsg_request req = {
@@ -163,9 +164,10 @@ int vmsg_bus_request(struct virtio_msg_bus *bus, struct vmsg_msg *msg,
 	}
 
 	vmsg_bus_count(bus, VMSG_STAT_REQUESTS);
-	/* Pairs with the abort in virtio_msg_bus_dead(): one of them sees it. */
+	/* Pairs with those who call vmsg_bus_abort(): one of the two sees it. */
 	smp_mb();
-	if (READ_ONCE(bus->dead))
+	if (READ_ONCE(bus->dead) ||
+	    (vd && READ_ONCE(vd->state) == VMSG_DEV_GONE))
 		err = -ENODEV;
 	else
 		err = bus->info.ops->send(bus, frames, size);
@@ -185,7 +187,8 @@ EXPORT_SYMBOL_IF_KUNIT(vmsg_bus_request);
  * @bus: the bus
  * @dev_num: device number, or -1 for all
  *
- * The waiters get -ENODEV.
+ * The waiters get -ENODEV. Who calls it has written before why nobody is to ask
+ * any more.
  *
  * Context: Any. Takes req_lock.
  */
@@ -194,6 +197,8 @@ void vmsg_bus_abort(struct virtio_msg_bus *bus, int dev_num)
 	struct vmsg_request *req;
 	unsigned int n;
 
+	/* Pairs with vmsg_bus_request(). */
+	smp_mb();
 	guard(spinlock_irqsave)(&bus->req_lock);
 	for (n = 0; n < VMSG_REQUESTS; n++) {
 		req = bus->reqs[n];
@@ -530,14 +535,20 @@ static void vmsg_bus_drop_all(struct virtio_msg_bus *bus)
 		vmsg_bus_drop(bus, n);
 }
 
-static bool vmsg_bus_take_mark(struct virtio_msg_bus *bus, unsigned long *map,
-			       unsigned int *n)
+/*
+ * Takes the marks of one number, both at once: a removal that comes after the
+ * other mark was taken would be acted upon too late.
+ */
+static bool vmsg_bus_take_marks(struct virtio_msg_bus *bus, unsigned int *n,
+				bool *removed, bool *added)
 {
 	guard(spinlock_irqsave)(&bus->hot_lock);
-	*n = find_first_bit(map, VMSG_DEVICES);
+	*n = min(find_first_bit(bus->removed, VMSG_DEVICES),
+		 find_first_bit(bus->added, VMSG_DEVICES));
 	if (*n == VMSG_DEVICES)
 		return false;
-	__clear_bit(*n, map);
+	*removed = __test_and_clear_bit(*n, bus->removed);
+	*added = __test_and_clear_bit(*n, bus->added);
 	return true;
 }
 
@@ -545,6 +556,7 @@ static void vmsg_bus_hot_work(struct work_struct *work)
 {
 	struct virtio_msg_bus *bus =
 		container_of(work, struct virtio_msg_bus, hot_work);
+	bool removed, added;
 	unsigned int n;
 
 	if (READ_ONCE(bus->dead)) {
@@ -554,11 +566,13 @@ static void vmsg_bus_hot_work(struct work_struct *work)
 		vmsg_bus_drop_all(bus);
 		return;
 	}
-	/* Removals first: the same number may have been announced since. */
-	while (vmsg_bus_take_mark(bus, bus->removed, &n))
-		vmsg_bus_drop(bus, n);
-	while (vmsg_bus_take_mark(bus, bus->added, &n))
-		vmsg_bus_make(bus, n);
+	while (vmsg_bus_take_marks(bus, &n, &removed, &added)) {
+		/* A removal voids what was announced before it. */
+		if (removed)
+			vmsg_bus_drop(bus, n);
+		if (added)
+			vmsg_bus_make(bus, n);
+	}
 }
 
 /* One GET_DEVICES window. Returns the next offset, 0 = done, or an errno. */
@@ -580,7 +594,7 @@ static int vmsg_bus_scan_window(struct virtio_msg_bus *bus, u8 *frames,
 	unsigned int i;
 	int err;
 
-	err = vmsg_bus_request(bus, &msg, frames, frame_max);
+	err = vmsg_bus_request(bus, NULL, &msg, frames, frame_max);
 	if (err)
 		return err;
 	if (msg.devices.offset != offset || msg.devices.count > asked)
@@ -878,8 +892,6 @@ void virtio_msg_bus_dead(struct virtio_msg_bus *bus)
 		bus->leaving = true;
 		queue_work(bus->wq, &bus->hot_work);
 	}
-	/* Pairs with vmsg_bus_request(). */
-	smp_mb();
 	vmsg_bus_abort(bus, -1);
 	wake_up(&bus->req_room);
 }

@@ -73,7 +73,7 @@ static int vmsg_dev_ask_locked(struct vmsg_dev *vd, struct vmsg_msg *msg)
 		return -ENODEV;
 	msg->dev_num = vd->num;
 	atomic_long_inc(&vd->requests);
-	err = vmsg_bus_request(vd->bus, msg, vd->frames, vd->frame_max);
+	err = vmsg_bus_request(vd->bus, vd, msg, vd->frames, vd->frame_max);
 	if (err == -ETIMEDOUT)
 		vmsg_dev_err(vd, "no answer to message 0x%02x within %u ms, needs a reset\n",
 			     msg->id, vd->bus->info.timeout_ms);

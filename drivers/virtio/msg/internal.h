@@ -25,6 +25,7 @@
 #include "wire.h"
 
 struct irq_affinity;
+struct vmsg_dev;
 struct vmsg_request;
 struct vmsg_vqs;
 
@@ -181,8 +182,8 @@ struct virtio_msg_bus {
 #define vmsg_bus_err(bus, fmt, ...) \
 	dev_err_ratelimited(&(bus)->dev, fmt, ##__VA_ARGS__)
 
-int vmsg_bus_request(struct virtio_msg_bus *bus, struct vmsg_msg *msg,
-		     u8 *frames, size_t frame_max);
+int vmsg_bus_request(struct virtio_msg_bus *bus, struct vmsg_dev *vd,
+		     struct vmsg_msg *msg, u8 *frames, size_t frame_max);
 void vmsg_bus_abort(struct virtio_msg_bus *bus, int dev_num);
 void vmsg_bus_kick(struct virtio_msg_bus *bus, struct vmsg_kick *kick,
 		   u32 next_offset);

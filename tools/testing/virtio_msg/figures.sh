@@ -29,8 +29,9 @@ seconds() {
 }
 
 {
+	# As of this file.
+	sed -n '2s/^#/../p' "$0"
 	cat <<-END
-	.. SPDX-License-Identifier: GPL-2.0
 
 	=======
 	Figures

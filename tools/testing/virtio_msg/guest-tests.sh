@@ -5,10 +5,10 @@
 # tools/testing/selftests/virtio_msg/) inside a guest with Debian's own 6.12.
 #
 # Tests speak TAP; a line "# figure NAME VALUE UNIT TEXT" is a result to be shown
-# and to be kept in build/figures. They share one boot; a test with a line "# guest: OPTIONS" is run in one with these
-# options of guest.sh. A test that takes the guest down fails, and a fresh guest
-# goes on with the tests after it. A warning of the kernel during a test is a
-# failure too.
+# and to be kept in build/figures. They share one boot; a test with a line
+# "# guest: OPTIONS" is run in one with these options of guest.sh. A test that
+# takes the guest down fails, and a fresh guest goes on with the tests after it.
+# A warning of the kernel during a test is a failure too.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -33,7 +33,7 @@ static void asker_work(struct work_struct *work)
 {
 	struct asker *a = container_of(work, struct asker, work);
 
-	a->result = vmsg_bus_request(a->fb->bus, &a->msg, a->frames,
+	a->result = vmsg_bus_request(a->fb->bus, NULL, &a->msg, a->frames,
 				     a->frame_max);
 	complete_all(&a->done);
 	wake_up(&a->fb->wait);
@@ -90,7 +90,7 @@ static int ask_here(struct fake_bus *fb, u16 dev_num, u8 id,
 	int err;
 
 	*msg = (struct vmsg_msg) { .id = id, .dev_num = dev_num };
-	err = vmsg_bus_request(fb->bus, msg, frames, ASK_FRAME);
+	err = vmsg_bus_request(fb->bus, NULL, msg, frames, ASK_FRAME);
 	/* It points into the stack. */
 	msg->data = NULL;
 	return err;
@@ -564,7 +564,7 @@ static void bus_request_too_large(struct kunit *test)
 			.data_len = sizeof(data),
 		};
 		KUNIT_ASSERT_EQ(test, -EMSGSIZE,
-				vmsg_bus_request(fb->bus, &msg, frames, 52));
+				vmsg_bus_request(fb->bus, NULL, &msg, frames, 52));
 	}
 	KUNIT_EXPECT_EQ(test, fb->num_log, 0);
 }
@@ -1125,7 +1125,8 @@ static void bus_ping_out(struct kunit *test)
 		.ping = 0x12345678,
 	};
 
-	KUNIT_EXPECT_EQ(test, 0, vmsg_bus_request(fb->bus, &msg, frames, 52));
+	KUNIT_EXPECT_EQ(test, 0,
+			vmsg_bus_request(fb->bus, NULL, &msg, frames, 52));
 	KUNIT_EXPECT_EQ(test, msg.ping, 0x12345678);
 }
 

@@ -825,6 +825,21 @@ void fake_models_init(struct fake_bus *fb, struct kunit *test)
 }
 
 /**
+ * fake_fill_pool() - write all over the pool, as a device could
+ * @fb: the bus
+ * @with: what to write
+ *
+ * Page by page, because sparse takes a larger memset() for a mistake.
+ */
+void fake_fill_pool(struct fake_bus *fb, u8 with)
+{
+	size_t i;
+
+	for (i = 0; i < FAKE_POOL_SIZE; i += PAGE_SIZE)
+		memset(fb->mem + i, with, PAGE_SIZE);
+}
+
+/**
  * fake_bus_create() - a bus with a pool and no devices
  * @test: whose it is; it goes when the test ends
  * @info: limits; name, parent, priv and pool are filled in, ops if missing
@@ -849,7 +864,7 @@ struct fake_bus *fake_bus_create(struct kunit *test,
 					  FAKE_POOL_SIZE);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, fb->pool);
 	/* Whatever lies in the pool before is not to be seen. */
-	memset(fb->mem, 0xc3, FAKE_POOL_SIZE);
+	fake_fill_pool(fb, 0xc3);
 	fb->info = *info;
 	if (!fb->info.ops)
 		fb->info.ops = &fake_bus_ops;

@@ -259,6 +259,7 @@ void fake_models_init(struct fake_bus *fb, struct kunit *test);
 bool fake_answer(struct fake_bus *fb, const struct vmsg_msg *req,
 		 struct fake_frame *frame);
 void fake_settle(struct fake_bus *fb);
+void fake_fill_pool(struct fake_bus *fb, u8 with);
 long fake_stat(struct fake_bus *fb, enum vmsg_stat stat);
 int fake_count(struct fake_bus *fb, bool bus, u8 id);
 void fake_make(struct fake_frame *frame, const struct vmsg_msg *msg);

@@ -611,7 +611,7 @@ static void pool_hostile_device(struct kunit *test)
 	dma_addr_t y = map(pt, b, 600, DMA_FROM_DEVICE);
 	struct virtio_device *vdev = pt->drv->vdev;
 
-	memset(pt->fb->mem, 0x77, FAKE_POOL_SIZE);
+	fake_fill_pool(pt->fb, 0x77);
 	unmap(pt, y, 600, DMA_FROM_DEVICE);
 	unmap(pt, x, 600, DMA_FROM_DEVICE);
 	KUNIT_EXPECT_TRUE(test, all_are(a, 0x77, 600));

@@ -362,7 +362,8 @@ bool lb_dev_run(struct lb *lb, struct lb_dev *dev,
 		if (lb_recv(lb, frame, 10) && !lb_dev_handle(lb, dev, frame))
 			note("message 0x%02x was not answered", frame[1]);
 	}
-	note("waited in vain: status 0x%x, %u kicks", dev->status, dev->kicks);
+	note("waited in vain: status 0x%x, %u kicks, %u GET_DEVICE_INFO", dev->status,
+	     dev->kicks, dev->infos);
 	return false;
 }
 
