@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 all=$((!$#))
+cold source
 if ((all)); then
 	set -- static kunit intree guest
 	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_STATIC[@]}" \

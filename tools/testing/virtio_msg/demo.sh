@@ -6,6 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
+cold stock
 need_packages "${NEEDS_MODULES[@]}" "${NEEDS_GUEST[@]}"
 eval "$("$HERE/kernels.sh" stock)"
 ko=$("$HERE/modules.sh" stock)

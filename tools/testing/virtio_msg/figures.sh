@@ -56,9 +56,9 @@ seconds() {
 	done <"$BUILD/figures"
 	size "$ko"/*.ko | awk 'NR > 1 { n += $1 } END { print n }' |
 		while read -r n; do row "$n" bytes text of all modules; done
-	seconds demo-fresh "make demo, nothing downloaded yet"
+	seconds demo-fresh "make demo, with an empty cache"
 	seconds demo "make demo"
-	seconds check-fresh "make check, nothing downloaded yet"
+	seconds check-fresh "make check, with an empty cache"
 	seconds check "make check"
 } >"$BUILD/figures.rst"
 mv "$BUILD/figures.rst" "$page"

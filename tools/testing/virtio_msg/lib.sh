@@ -96,9 +96,10 @@ summary() {
 	exit 0
 }
 
-# took NAME: keeps for figures.sh how long this script has been running. With
-# nothing in the cache at the start it is another figure.
-[[ -e $CACHE/stock/current ]] && COLD='' || COLD=-fresh
+# cold KIND: this is another figure if KIND is not in the cache yet.
+# took NAME: keeps for figures.sh how long this script has been running.
+COLD=
+cold() { [[ -e $CACHE/$1/current ]] || COLD=-fresh; }
 took() {
 	local f=$CACHE/times
 	touch "$f"
