@@ -333,6 +333,15 @@ err_free:
 	return ERR_PTR(err);
 }
 
+/* Copies an argument in; none may be smaller than its first version. */
+static int vmsg_lb_get_arg(void *arg, size_t known, const void __user *argp,
+			   size_t size)
+{
+	if (size < known)
+		return -EINVAL;
+	return copy_struct_from_user(arg, known, argp, size);
+}
+
 static int vmsg_lb_ioctl_queue(struct vmsg_lb *lb, void __user *argp,
 			       size_t size)
 {
@@ -341,10 +350,7 @@ static int vmsg_lb_ioctl_queue(struct vmsg_lb *lb, void __user *argp,
 	unsigned long key;
 	int err;
 
-	/* Smaller than its first version. */
-	if (size < sizeof(arg))
-		return -EINVAL;
-	err = copy_struct_from_user(&arg, sizeof(arg), argp, size);
+	err = vmsg_lb_get_arg(&arg, sizeof(arg), argp, size);
 	if (err)
 		return err;
 	if (arg.flags || arg.reserved[0] || arg.reserved[1] ||
@@ -628,10 +634,7 @@ static int vmsg_lb_ioctl_setup(struct vmsg_lb *lb, void __user *argp,
 	struct virtio_msg_lb_setup arg;
 	int err;
 
-	/* Smaller than its first version. */
-	if (size < sizeof(arg))
-		return -EINVAL;
-	err = copy_struct_from_user(&arg, sizeof(arg), argp, size);
+	err = vmsg_lb_get_arg(&arg, sizeof(arg), argp, size);
 	if (err)
 		return err;
 	err = vmsg_lb_check_setup(&arg);

@@ -273,16 +273,16 @@ static int vmsg_vq_enable(struct vmsg_vq *q)
 {
 	struct vmsg_dev *vd = q->vd;
 	struct virtqueue *vq = q->vq;
-	u32 size = virtqueue_get_vring_size(vq);
-	struct vmsg_msg msg = {
+	const struct vmsg_msg set = {
 		.id = VIRTIO_MSG_SET_VQUEUE,
 		.vqueue.index = vq->index,
 		.vqueue.flags = VIRTIO_MSG_VQUEUE_OP_ENABLE,
-		.vqueue.size = size,
+		.vqueue.size = virtqueue_get_vring_size(vq),
 		.vqueue.desc = virtqueue_get_desc_addr(vq),
 		.vqueue.driver = virtqueue_get_avail_addr(vq),
 		.vqueue.device = virtqueue_get_used_addr(vq),
 	};
+	struct vmsg_msg msg = set;
 	int err;
 
 	err = vmsg_dev_ask(vd, &msg);
@@ -293,9 +293,12 @@ static int vmsg_vq_enable(struct vmsg_vq *q)
 	if (err)
 		return err;
 	if (!(msg.vqueue.flags & VIRTIO_MSG_VQUEUE_ENABLED) ||
-	    msg.vqueue.size != size) {
-		vmsg_dev_err(vd, "queue %u: the device did not take %u descriptors\n",
-			     vq->index, size);
+	    msg.vqueue.size != set.vqueue.size ||
+	    msg.vqueue.desc != set.vqueue.desc ||
+	    msg.vqueue.driver != set.vqueue.driver ||
+	    msg.vqueue.device != set.vqueue.device) {
+		vmsg_dev_err(vd, "queue %u: the device did not take its %u descriptors or their addresses\n",
+			     vq->index, set.vqueue.size);
 		return -EIO;
 	}
 	return 0;

@@ -216,6 +216,38 @@ static enum fake_verdict other_size(struct fake_bus *fb,
 	return FAKE_ANSWER;
 }
 
+/* An address that the driver side did not give: where it is in the frame. */
+static const struct address_case {
+	const char *name;
+	int offset;
+} address_cases[] = {
+	{ "descriptor area", 24 },
+	{ "driver area", 32 },
+	{ "device area", 40 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(address_case, address_cases, name);
+
+static enum fake_verdict other_address(struct fake_bus *fb,
+				       const struct vmsg_msg *req,
+				       struct fake_frame *resp)
+{
+	const struct address_case *c = fb->test->param_value;
+
+	if (req->id == VIRTIO_MSG_GET_VQUEUE && resp->data[16])
+		resp->data[c->offset + 7] ^= 0x80;
+	return FAKE_ANSWER;
+}
+
+static void vq_wrong_address(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+
+	fb->filter = other_address;
+	KUNIT_EXPECT_EQ(test, failing_probe(fd), -EIO);
+}
+
 static void vq_wrong_answer(struct kunit *test)
 {
 	struct fake_bus *fb = fake_bus_default(test);
@@ -876,6 +908,7 @@ static struct kunit_case vq_cases[] = {
 	KUNIT_CASE(vq_more_than_device_has),
 	KUNIT_CASE(vq_not_taken),
 	KUNIT_CASE(vq_wrong_answer),
+	KUNIT_CASE_PARAM(vq_wrong_address, address_case_gen_params),
 	KUNIT_CASE(vq_wrong_size),
 	KUNIT_CASE(vq_without_name),
 	KUNIT_CASE(vq_rebind),
