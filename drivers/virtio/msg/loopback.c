@@ -16,6 +16,9 @@
  * its wait queue; the wake-up runs under that queue's lock and must neither call
  * drivers nor signal other eventfds, so it raises an irq_work: that interrupts
  * the writer as soon as it has written, and is the context drivers know.
+ *
+ * Suspend needs nothing: the program sleeps and wakes with this kernel and keeps
+ * its state. What a driver has asked it meanwhile waits.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>

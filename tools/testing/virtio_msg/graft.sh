@@ -6,7 +6,8 @@
 # source in the cache if no TREE is given. Prints TREE. May be repeated.
 #
 # compat.h stays out: a kernel tree serves no other kernel than itself. The
-# sources never name it (outside of a tree it comes by -include).
+# sources never name it (outside of a tree it comes by -include), and the few
+# lines that are there for it stay out too.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -33,7 +34,8 @@ if [[ ! $tree ]]; then
 fi
 [[ -e $tree/drivers/virtio/Kconfig ]] || die "$tree is not a kernel source tree"
 
-copy_project "$tree" "${KERNEL_PATHS[@]}"
+need_packages unifdef
+DROP=VIRTIO_MSG_COMPAT copy_project "$tree" "${KERNEL_PATHS[@]}"
 rm -f "$tree/drivers/virtio/msg/compat.h" "$tree.files"
 
 hook drivers/virtio/Kconfig 'source "drivers/virtio/msg/Kconfig"' \

@@ -126,18 +126,26 @@ project_files() {
 
 # copy_project DEST PATH...: brings DEST up to date. Only what differs is
 # written, so that make rebuilds no more than it must; a copy replaces the
-# file, as the old one may be hard-linked from elsewhere.
+# file, as the old one may be hard-linked from elsewhere. With DROP=SYMBOL the
+# lines that are there for SYMBOL alone stay behind.
 copy_project() {
-	local dest=$1 f d
+	local dest=$1 f d from
 	shift
 	project_files "$@" >"$dest.files"
 	while read -r f; do
-		if ! cmp -s "$ROOT/$f" "$dest/$f"; then
+		from=$ROOT/$f
+		if [[ ${DROP:-} ]] && grep -qE "^#if.* $DROP$" "$from"; then
+			from=$dest.dropped
+			unifdef -U"$DROP" -o "$from" "$ROOT/$f" || [[ $? == 1 ]] ||
+				die "unifdef does not understand $f"
+		fi
+		if ! cmp -s "$from" "$dest/$f"; then
 			mkdir -p "$dest/${f%/*}"
-			cp --remove-destination "$ROOT/$f" "$dest/$f"
+			cp --remove-destination "$from" "$dest/$f"
 			touch "$dest/$f"
 		fi
 	done <"$dest.files"
+	rm -f "$dest.dropped"
 	# Sources that the project has dropped go here too.
 	for d in drivers/virtio/msg tools/virtio-msg tools/testing/selftests/virtio_msg; do
 		[[ ! -d $dest/$d ]] || find "$dest/$d" -name '*.[chS]' -type f -printf "$d/%P\n"
@@ -199,7 +207,7 @@ with_lock() {
 # Debian packages by purpose. check.sh asks for all of them at once: one call of
 # apt is faster than many, and somebody who is not root gets one command.
 NEEDS_MODULES=(make gcc libc6-dev libelf1 xz-utils kmod)
-NEEDS_KERNEL=("${NEEDS_MODULES[@]}" libelf-dev flex bison bc python3 git)
+NEEDS_KERNEL=("${NEEDS_MODULES[@]}" libelf-dev flex bison bc python3 git unifdef)
 NEEDS_GUEST=(qemu-system-x86 cpio kmod xz-utils e2fsprogs)
 # Any busybox will do, and the static one would replace another.
 command -v busybox >/dev/null || NEEDS_GUEST+=(busybox-static)
