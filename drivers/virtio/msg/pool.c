@@ -420,8 +420,8 @@ size_t vmsg_compat_max_mapping(struct device *bus_dev)
 
 	return vmsg_pool_max_mapping(bus->info.pool);
 }
-#endif
 
+#endif
 static const struct virtio_map_ops vmsg_pool_map_ops = {
 	.map_page = vmsg_pool_map_page,
 	.unmap_page = vmsg_pool_unmap_page,
