@@ -20,10 +20,8 @@
  * A reset that succeeds brings it back.
  */
 #include <linux/delay.h>
-#include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/slab.h>
-#include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
 #include "internal.h"

@@ -21,9 +21,7 @@
 #include <linux/export.h>
 #include <linux/highmem.h>
 #include <linux/iova.h>
-#include <linux/scatterlist.h>
 #include <linux/slab.h>
-#include <linux/virtio_config.h>
 
 #include "internal.h"
 
@@ -218,46 +216,49 @@ static bool vmsg_pool_set_origin(struct virtio_msg_pool *pool,
 	return true;
 }
 
-/* Copies between the pool and memory that may be out of the linear map. */
-static void vmsg_pool_copy(void *place, phys_addr_t phys, size_t size,
-			   bool into_pool)
+/* What happens to a driver's buffer. */
+enum vmsg_pool_move {
+	VMSG_POOL_TO_DEVICE,
+	VMSG_POOL_FROM_DEVICE,
+	/* Its device is gone and what it wrote is void: it reads as ones. */
+	VMSG_POOL_POISON,
+};
+
+static void vmsg_pool_move_piece(void *place, void *buf, size_t size,
+				 enum vmsg_pool_move move)
 {
-	size_t offset = offset_in_page(phys);
+	switch (move) {
+	case VMSG_POOL_TO_DEVICE:
+		memcpy(place, buf, size);
+		break;
+	case VMSG_POOL_FROM_DEVICE:
+		memcpy(buf, place, size);
+		break;
+	case VMSG_POOL_POISON:
+		memset(buf, VMSG_POISON, size);
+		break;
+	}
+}
+
+/* Between the pool and memory that may be out of the linear map. */
+static void vmsg_pool_move(void *place, phys_addr_t phys, size_t size,
+			   enum vmsg_pool_move move)
+{
 	size_t n;
 	void *buf;
 
 	if (!PageHighMem(pfn_to_page(PHYS_PFN(phys)))) {
-		buf = phys_to_virt(phys);
-		memcpy(into_pool ? place : buf, into_pool ? buf : place, size);
+		vmsg_pool_move_piece(place, phys_to_virt(phys), size, move);
 		return;
 	}
 	while (size) {
-		n = min(size, PAGE_SIZE - offset);
-		buf = kmap_local_page(pfn_to_page(PHYS_PFN(phys))) + offset;
-		memcpy(into_pool ? place : buf, into_pool ? buf : place, n);
+		n = min(size, PAGE_SIZE - offset_in_page(phys));
+		buf = kmap_local_page(pfn_to_page(PHYS_PFN(phys)));
+		vmsg_pool_move_piece(place, buf + offset_in_page(phys), n, move);
 		kunmap_local(buf);
 		place += n;
 		phys += n;
 		size -= n;
-		offset = 0;
-	}
-}
-
-/* Makes a buffer read as ones: its device is gone and what it wrote is void. */
-static void vmsg_pool_poison(phys_addr_t phys, size_t size)
-{
-	size_t offset = offset_in_page(phys);
-	size_t n;
-	void *buf;
-
-	while (size) {
-		n = min(size, PAGE_SIZE - offset);
-		buf = kmap_local_page(pfn_to_page(PHYS_PFN(phys)));
-		memset(buf + offset, VMSG_POISON, n);
-		kunmap_local(buf);
-		phys += n;
-		size -= n;
-		offset = 0;
 	}
 }
 
@@ -304,28 +305,34 @@ static dma_addr_t vmsg_pool_map_page(union virtio_map map, struct page *page,
 	if (dir == DMA_FROM_DEVICE || (attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		memset(place, 0, size);
 	else
-		vmsg_pool_copy(place, phys, size, true);
+		vmsg_pool_move(place, phys, size, VMSG_POOL_TO_DEVICE);
 	return address;
 }
 
-/* The part of a mapping from the device back to the driver. */
-static void vmsg_pool_copy_back(struct vmsg_pool_client *client,
-				dma_addr_t address, size_t size)
+/* Moves what lies at @address, which may be a part of a mapping. */
+static void vmsg_pool_move_mapped(struct virtio_msg_pool *pool,
+				  dma_addr_t address, size_t size,
+				  enum vmsg_pool_move move)
 {
-	struct virtio_msg_pool *pool = client->pool;
 	void *place = vmsg_pool_vaddr(pool, address, size);
-	phys_addr_t *origin, phys;
+	phys_addr_t *origin;
 
 	if (!place)
 		return;
 	origin = vmsg_pool_origin(pool, vmsg_pool_granule(pool, address));
-	if (!origin)
-		return;
-	phys = *origin + ((address - pool->address) & (VMSG_GRANULE - 1));
-	if (READ_ONCE(client->state) != VMSG_POOL_OK)
-		vmsg_pool_poison(phys, size);
-	else
-		vmsg_pool_copy(place, phys, size, false);
+	if (origin)
+		vmsg_pool_move(place, *origin + ((address - pool->address) &
+						 (VMSG_GRANULE - 1)),
+			       size, move);
+}
+
+/* From the device back to the driver. */
+static void vmsg_pool_copy_back(struct vmsg_pool_client *client,
+				dma_addr_t address, size_t size)
+{
+	vmsg_pool_move_mapped(client->pool, address, size,
+			      READ_ONCE(client->state) == VMSG_POOL_OK ?
+			      VMSG_POOL_FROM_DEVICE : VMSG_POOL_POISON);
 }
 
 static void vmsg_pool_unmap_page(union virtio_map map, dma_addr_t address,
@@ -351,18 +358,9 @@ static void vmsg_pool_sync_for_cpu(union virtio_map map, dma_addr_t address,
 static void vmsg_pool_sync_for_device(union virtio_map map, dma_addr_t address,
 				      size_t size, enum dma_data_direction dir)
 {
-	struct vmsg_pool_client *client = vmsg_pool_client(map);
-	struct virtio_msg_pool *pool = client->pool;
-	void *place = vmsg_pool_vaddr(pool, address, size);
-	phys_addr_t *origin;
-
-	if (dir == DMA_FROM_DEVICE || !place)
-		return;
-	origin = vmsg_pool_origin(pool, vmsg_pool_granule(pool, address));
-	if (origin)
-		vmsg_pool_copy(place, *origin + ((address - pool->address) &
-						 (VMSG_GRANULE - 1)),
-			       size, true);
+	if (dir != DMA_FROM_DEVICE)
+		vmsg_pool_move_mapped(vmsg_pool_client(map)->pool, address,
+				      size, VMSG_POOL_TO_DEVICE);
 }
 
 static void *vmsg_pool_alloc(union virtio_map map, size_t size,

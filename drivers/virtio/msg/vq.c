@@ -16,14 +16,12 @@
  * gives them back, so vmsg_vq_kill() does it in its place.
  */
 #include <linux/delay.h>
-#include <linux/dma-mapping.h>
 #include <linux/interrupt.h>
 #include <linux/log2.h>
 #include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
-#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
