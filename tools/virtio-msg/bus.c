@@ -232,7 +232,7 @@ static int vmsg_bus_send(struct vmsg_bus *bus, const struct vmsg_msg *msg)
 	struct vmsg_link *link = bus->link;
 	int len, ret;
 
-	len = vmsg_wire_encode(msg, bus->tx, link->max_msg_size);
+	len = vmsg_wire_encode(VMSG_DIALECT_1, msg, bus->tx, link->max_msg_size);
 	if (len < 0)
 		return len;
 	ret = link->ops->send(link, bus->tx, len);
@@ -330,7 +330,7 @@ static void vmsg_bus_get_devices(struct vmsg_bus *bus, struct vmsg_msg *msg)
 {
 	uint32_t offset = msg->devices.offset;
 	uint32_t count = msg->devices.count;
-	size_t room = vmsg_wire_data_room(VIRTIO_MSG_TYPE_BUS |
+	size_t room = vmsg_wire_data_room(VMSG_DIALECT_1, VIRTIO_MSG_TYPE_BUS |
 					  VIRTIO_MSG_TYPE_RESPONSE,
 					  VIRTIO_MSG_BUS_GET_DEVICES,
 					  bus->link->max_msg_size);
@@ -377,7 +377,7 @@ static void vmsg_bus_frame(struct vmsg_bus *bus, const void *frame, size_t len)
 	struct vmsg_msg msg;
 	int ret;
 
-	ret = vmsg_wire_decode(frame, len, bus->link->max_msg_size, &msg);
+	ret = vmsg_wire_decode(VMSG_DIALECT_1, frame, len, bus->link->max_msg_size, &msg);
 	if (ret < 0) {
 		vmsg_bus_drop(bus, ret == -EBADMSG ? VMSG_DROP_UNKNOWN :
 						     VMSG_DROP_MALFORMED);

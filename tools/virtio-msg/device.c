@@ -284,7 +284,7 @@ static bool vmsg_device_config_event(struct vmsg_device *dev, uint32_t offset,
 		msg.event_config.length = len;
 	}
 	if (form == VMSG_CONFIG_DATA &&
-	    len <= vmsg_wire_data_room(0, VIRTIO_MSG_EVENT_CONFIG,
+	    len <= vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_EVENT_CONFIG,
 				       bus->link->max_msg_size)) {
 		dev->ops->config_read(dev, offset, bus->data, len);
 		msg.data = bus->data;
@@ -478,7 +478,7 @@ static bool vmsg_device_get_features(struct vmsg_device *dev,
 				     struct vmsg_msg *msg)
 {
 	struct vmsg_bus *bus = dev->bus;
-	size_t room = vmsg_wire_data_room(VIRTIO_MSG_TYPE_RESPONSE, msg->id,
+	size_t room = vmsg_wire_data_room(VMSG_DIALECT_1, VIRTIO_MSG_TYPE_RESPONSE, msg->id,
 					  bus->link->max_msg_size);
 	uint64_t block;
 	uint32_t i;
@@ -537,7 +537,7 @@ static bool vmsg_device_get_config(struct vmsg_device *dev,
 	struct vmsg_bus *bus = dev->bus;
 
 	if (msg->config.length >
-	    vmsg_wire_data_room(VIRTIO_MSG_TYPE_RESPONSE, msg->id,
+	    vmsg_wire_data_room(VMSG_DIALECT_1, VIRTIO_MSG_TYPE_RESPONSE, msg->id,
 				bus->link->max_msg_size))
 		return false;
 	if (!vmsg_device_in_config(dev, msg))

@@ -157,7 +157,7 @@ int vmsg_bus_request(struct virtio_msg_bus *bus, struct vmsg_dev *vd,
 		return -ENODEV;
 
 	msg->token = req.token;
-	size = vmsg_wire_encode(msg, frames, frame_max);
+	size = vmsg_wire_encode(VMSG_DIALECT_1, msg, frames, frame_max);
 	if (size < 0) {
 		vmsg_bus_end_locked(bus, &req, size);
 		return size;
@@ -233,7 +233,7 @@ static int vmsg_bus_answer(struct virtio_msg_bus *bus, const void *frame,
 	}
 	/* A malformed answer leaves the waiter waiting for the right one. */
 	memcpy(req->rx, frame, size);
-	err = vmsg_wire_decode(req->rx, size, req->room, req->msg);
+	err = vmsg_wire_decode(VMSG_DIALECT_1, req->rx, size, req->room, req->msg);
 	if (err < 0) {
 		vmsg_bus_count(bus, VMSG_STAT_MALFORMED);
 		return err;
@@ -259,7 +259,7 @@ static int vmsg_bus_send_kick(struct virtio_msg_bus *bus,
 	u8 frame[VIRTIO_MSG_KICK_SIZE] __aligned(8);
 	int err;
 
-	vmsg_wire_encode(&msg, frame, sizeof(frame));
+	vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame));
 	err = bus->info.ops->kick(bus, kick->dev_num, kick->index, frame);
 	if (!err)
 		vmsg_bus_count(bus, VMSG_STAT_KICKS);
@@ -411,7 +411,7 @@ int virtio_msg_bus_receive(struct virtio_msg_bus *bus, const void *frame,
 	if (size >= 0 && (msg.type & VIRTIO_MSG_TYPE_RESPONSE))
 		return vmsg_bus_answer(bus, frame, size, &msg);
 	if (size >= 0)
-		size = vmsg_wire_decode(frame, size, size, &msg);
+		size = vmsg_wire_decode(VMSG_DIALECT_1, frame, size, size, &msg);
 	if (size < 0) {
 		vmsg_bus_count(bus, VMSG_STAT_MALFORMED);
 		return size;
@@ -579,7 +579,7 @@ static void vmsg_bus_hot_work(struct work_struct *work)
 static int vmsg_bus_scan_window(struct virtio_msg_bus *bus, u8 *frames,
 				size_t frame_max, u32 offset)
 {
-	size_t slots = 8 * vmsg_wire_data_room(VIRTIO_MSG_TYPE_BUS |
+	size_t slots = 8 * vmsg_wire_data_room(VMSG_DIALECT_1, VIRTIO_MSG_TYPE_BUS |
 					       VIRTIO_MSG_TYPE_RESPONSE,
 					       VIRTIO_MSG_BUS_GET_DEVICES,
 					       frame_max);
@@ -644,7 +644,7 @@ static void vmsg_bus_ping_work(struct work_struct *work)
 		bus->ping_wanted = false;
 	}
 	msg.type |= VIRTIO_MSG_TYPE_RESPONSE;
-	size = vmsg_wire_encode(&msg, frame, sizeof(frame));
+	size = vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame));
 	if (size > 0 && !READ_ONCE(bus->dead))
 		bus->info.ops->send(bus, frame, size);
 }

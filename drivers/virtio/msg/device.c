@@ -99,7 +99,7 @@ int vmsg_dev_ask(struct vmsg_dev *vd, struct vmsg_msg *msg)
 
 static size_t vmsg_dev_room(struct vmsg_dev *vd, u8 type, u8 id)
 {
-	return vmsg_wire_data_room(type, id, vd->frame_max);
+	return vmsg_wire_data_room(VMSG_DIALECT_1, type, id, vd->frame_max);
 }
 
 /*

@@ -25,142 +25,138 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define cpu_to_le16(x)	htole16(x)
 #define cpu_to_le32(x)	htole32(x)
-#define cpu_to_le64(x)	htole64(x)
 #define le16_to_cpu(x)	le16toh(x)
 #define le32_to_cpu(x)	le32toh(x)
-#define le64_to_cpu(x)	le64toh(x)
 #endif
 
 /* One number (or the UUID) of a payload, in bytes and in struct vmsg_msg. */
 struct vmsg_field {
 	u8 wire;
+	u8 wire_width;
 	u8 host;
-	u8 width;
+	u8 host_width;
 };
 
 /* Ends a list of fields. */
 #define FIELD_END {}
-#define FIELD(strct, wire_member, host_member, bytes) {			\
+#define MEMBER_SIZE(strct, member)	sizeof(((strct *)0)->member)
+#define FIELD(strct, wire_member, host_member) {			\
 	.wire = offsetof(struct virtio_msg_##strct, wire_member),	\
+	.wire_width = MEMBER_SIZE(struct virtio_msg_##strct, wire_member), \
 	.host = offsetof(struct vmsg_msg, host_member),			\
-	.width = (bytes),						\
+	.host_width = MEMBER_SIZE(struct vmsg_msg, host_member),	\
 }
 
-#define LE16(strct, wire, host)	FIELD(strct, wire, host, 2)
-#define LE32(strct, wire, host)	FIELD(strct, wire, host, 4)
-#define LE64(strct, wire, host)	FIELD(strct, wire, host, 8)
-#define UUID(strct, wire, host)	FIELD(strct, wire, host, 16)
-
 static const struct vmsg_field vmsg_info[] = {
-	LE32(device_info, device_id, info.device_id),
-	LE32(device_info, vendor_id, info.vendor_id),
-	UUID(device_info, device_uuid, info.uuid),
-	LE32(device_info, num_feature_blocks, info.num_feature_blocks),
-	LE32(device_info, config_size, info.config_size),
-	LE32(device_info, max_virtqueues, info.max_virtqueues),
-	LE32(device_info, admin_vq_start, info.admin_vq_start),
-	LE32(device_info, admin_vq_count, info.admin_vq_count),
+	FIELD(device_info, device_id, info.device_id),
+	FIELD(device_info, vendor_id, info.vendor_id),
+	FIELD(device_info, device_uuid, info.uuid),
+	FIELD(device_info, num_feature_blocks, info.num_feature_blocks),
+	FIELD(device_info, config_size, info.config_size),
+	FIELD(device_info, max_virtqueues, info.max_virtqueues),
+	FIELD(device_info, admin_vq_start, info.admin_vq_start),
+	FIELD(device_info, admin_vq_count, info.admin_vq_count),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_features[] = {
-	LE32(features, block_index, features.index),
-	LE32(features, num_blocks, features.count),
+	FIELD(features, block_index, features.index),
+	FIELD(features, num_blocks, features.count),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_config[] = {
-	LE32(get_config, offset, config.offset),
-	LE32(get_config, length, config.length),
+	FIELD(get_config, offset, config.offset),
+	FIELD(get_config, length, config.length),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_config[] = {
-	LE32(config, generation, config.generation),
-	LE32(config, offset, config.offset),
-	LE32(config, length, config.length),
+	FIELD(config, generation, config.generation),
+	FIELD(config, offset, config.offset),
+	FIELD(config, length, config.length),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_status[] = {
-	LE32(status, status, status),
+	FIELD(status, status, status),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_vqueue_index[] = {
-	LE32(vqueue_index, index, vqueue.index),
+	FIELD(vqueue_index, index, vqueue.index),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_vqueue_resp[] = {
-	LE32(get_vqueue_resp, index, vqueue.index),
-	LE32(get_vqueue_resp, max_size, vqueue.max_size),
-	LE32(get_vqueue_resp, cur_size, vqueue.size),
-	LE32(get_vqueue_resp, flags, vqueue.flags),
-	LE64(get_vqueue_resp, desc, vqueue.desc),
-	LE64(get_vqueue_resp, driver, vqueue.driver),
-	LE64(get_vqueue_resp, device, vqueue.device),
+	FIELD(get_vqueue_resp, index, vqueue.index),
+	FIELD(get_vqueue_resp, max_size, vqueue.max_size),
+	FIELD(get_vqueue_resp, cur_size, vqueue.size),
+	FIELD(get_vqueue_resp, flags, vqueue.flags),
+	FIELD(get_vqueue_resp, desc, vqueue.desc),
+	FIELD(get_vqueue_resp, driver, vqueue.driver),
+	FIELD(get_vqueue_resp, device, vqueue.device),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_set_vqueue[] = {
-	LE32(set_vqueue, index, vqueue.index),
-	LE32(set_vqueue, flags, vqueue.flags),
-	LE32(set_vqueue, size, vqueue.size),
-	LE32(set_vqueue, reserved, vqueue.reserved),
-	LE64(set_vqueue, desc, vqueue.desc),
-	LE64(set_vqueue, driver, vqueue.driver),
-	LE64(set_vqueue, device, vqueue.device),
+	FIELD(set_vqueue, index, vqueue.index),
+	FIELD(set_vqueue, flags, vqueue.flags),
+	FIELD(set_vqueue, size, vqueue.size),
+	FIELD(set_vqueue, reserved, vqueue.reserved),
+	FIELD(set_vqueue, desc, vqueue.desc),
+	FIELD(set_vqueue, driver, vqueue.driver),
+	FIELD(set_vqueue, device, vqueue.device),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_shm[] = {
-	LE32(get_shm, shmid, shm.id),
+	FIELD(get_shm, shmid, shm.id),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_shm_resp[] = {
-	LE32(get_shm_resp, shmid, shm.id),
-	LE64(get_shm_resp, length, shm.length),
-	LE64(get_shm_resp, address, shm.address),
+	FIELD(get_shm_resp, shmid, shm.id),
+	FIELD(get_shm_resp, length, shm.length),
+	FIELD(get_shm_resp, address, shm.address),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_event_config[] = {
-	LE32(event_config, status, event_config.status),
-	LE32(event_config, generation, event_config.generation),
-	LE32(event_config, offset, event_config.offset),
-	LE32(event_config, length, event_config.length),
+	FIELD(event_config, status, event_config.status),
+	FIELD(event_config, generation, event_config.generation),
+	FIELD(event_config, offset, event_config.offset),
+	FIELD(event_config, length, event_config.length),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_event_avail[] = {
-	LE32(event_avail, index, vqueue.index),
-	LE32(event_avail, next_offset, vqueue.next_offset),
+	FIELD(event_avail, index, vqueue.index),
+	FIELD(event_avail, next_offset, vqueue.next_offset),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_devices[] = {
-	LE16(get_devices, offset, devices.offset),
-	LE16(get_devices, count, devices.count),
+	FIELD(get_devices, offset, devices.offset),
+	FIELD(get_devices, count, devices.count),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_devices_resp[] = {
-	LE16(get_devices_resp, offset, devices.offset),
-	LE16(get_devices_resp, next_offset, devices.next_offset),
-	LE16(get_devices_resp, count, devices.count),
+	FIELD(get_devices_resp, offset, devices.offset),
+	FIELD(get_devices_resp, next_offset, devices.next_offset),
+	FIELD(get_devices_resp, count, devices.count),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_ping[] = {
-	LE32(ping, data, ping),
+	FIELD(ping, data, ping),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_event_device[] = {
-	LE16(event_device, dev_num, event_device.dev_num),
-	LE16(event_device, state, event_device.state),
+	FIELD(event_device, dev_num, event_device.dev_num),
+	FIELD(event_device, state, event_device.state),
 	FIELD_END
 };
 
@@ -247,46 +243,176 @@ static const struct vmsg_kind {
 	  LAYOUT(event_device, vmsg_event_device, TAIL_NONE), NONE },
 };
 
-/* Returns NULL for a message that does not exist. */
-static const struct vmsg_layout *vmsg_find_layout(u8 type, u8 id)
+/*
+ * The dialect of late 2025. It has no UUID, counts features in bits, says less
+ * about shared memory, and has two words of GET_DEVICES the other way round.
+ */
+
+struct virtio_msg_rfc_device_info {
+	__le32 device_id;
+	__le32 vendor_id;
+	__le32 num_feature_bits;
+	__le32 config_size;
+	__le32 max_virtqueues;
+	__le16 admin_vq_start;
+	__le16 admin_vq_count;
+};
+
+struct virtio_msg_rfc_get_shm_resp {
+	__le32 shmid;
+	__le32 length;
+	__le32 address;
+};
+
+struct virtio_msg_rfc_get_devices_resp {
+	__le16 offset;
+	__le16 count;
+	__le16 next_offset;
+};
+
+static const struct vmsg_field vmsg_rfc_info[] = {
+	FIELD(rfc_device_info, device_id, info.device_id),
+	FIELD(rfc_device_info, vendor_id, info.vendor_id),
+	FIELD(rfc_device_info, num_feature_bits, info.num_feature_blocks),
+	FIELD(rfc_device_info, config_size, info.config_size),
+	FIELD(rfc_device_info, max_virtqueues, info.max_virtqueues),
+	FIELD(rfc_device_info, admin_vq_start, info.admin_vq_start),
+	FIELD(rfc_device_info, admin_vq_count, info.admin_vq_count),
+	FIELD_END
+};
+
+static const struct vmsg_field vmsg_rfc_get_shm_resp[] = {
+	FIELD(rfc_get_shm_resp, shmid, shm.id),
+	FIELD(rfc_get_shm_resp, length, shm.length),
+	FIELD(rfc_get_shm_resp, address, shm.address),
+	FIELD_END
+};
+
+static const struct vmsg_field vmsg_rfc_get_devices_resp[] = {
+	FIELD(rfc_get_devices_resp, offset, devices.offset),
+	FIELD(rfc_get_devices_resp, count, devices.count),
+	FIELD(rfc_get_devices_resp, next_offset, devices.next_offset),
+	FIELD_END
+};
+
+static const struct vmsg_kind vmsg_rfc_kinds[] = {
+	{ 0, VIRTIO_MSG_GET_DEVICE_INFO, NONE,
+	  LAYOUT(rfc_device_info, vmsg_rfc_info, TAIL_NONE) },
+	{ 0, VIRTIO_MSG_GET_SHM,
+	  LAYOUT(get_shm, vmsg_get_shm, TAIL_NONE),
+	  LAYOUT(rfc_get_shm_resp, vmsg_rfc_get_shm_resp, TAIL_NONE) },
+	{ 1, VIRTIO_MSG_BUS_GET_DEVICES,
+	  LAYOUT(get_devices, vmsg_get_devices, TAIL_NONE),
+	  LAYOUT(rfc_get_devices_resp, vmsg_rfc_get_devices_resp, TAIL_BITMAP) },
+};
+
+/* What a message of that dialect means in the terms of revision 1. */
+static void vmsg_rfc_to_rev1(struct vmsg_msg *msg)
+{
+	bool resp = msg->type & VIRTIO_MSG_TYPE_RESPONSE;
+	u32 bits;
+
+	if (msg->type & VIRTIO_MSG_TYPE_BUS) {
+		/* The last window may say that it goes on where it began. */
+		if (msg->id == VIRTIO_MSG_BUS_GET_DEVICES && resp &&
+		    !msg->devices.count)
+			msg->devices.next_offset = 0;
+		return;
+	}
+	switch (msg->id) {
+	case VIRTIO_MSG_GET_DEVICE_INFO:
+		bits = msg->info.num_feature_blocks;
+		msg->info.num_feature_blocks = bits / 32 + !!(bits % 32);
+		break;
+	case VIRTIO_MSG_GET_VQUEUE:
+		/* A queue is enabled by being configured. */
+		if (resp)
+			msg->vqueue.flags = msg->vqueue.desc ?
+				VIRTIO_MSG_VQUEUE_ENABLED : 0;
+		break;
+	case VIRTIO_MSG_SET_VQUEUE:
+		msg->vqueue.flags = VIRTIO_MSG_VQUEUE_OP_ENABLE;
+		break;
+	}
+}
+
+static void vmsg_rfc_from_rev1(struct vmsg_msg *msg)
+{
+	u8 type = msg->type;
+
+	if (!(type & VIRTIO_MSG_TYPE_RESPONSE) || (type & VIRTIO_MSG_TYPE_BUS))
+		return;
+	if (msg->id == VIRTIO_MSG_GET_DEVICE_INFO)
+		msg->info.num_feature_blocks *= 32;
+	else if (msg->id == VIRTIO_MSG_GET_VQUEUE)
+		msg->vqueue.flags = 0;
+}
+
+static const struct vmsg_layout *vmsg_search(const struct vmsg_kind *kinds,
+					     size_t num, u8 type, u8 id)
 {
 	bool bus = type & VIRTIO_MSG_TYPE_BUS;
 	bool resp = type & VIRTIO_MSG_TYPE_RESPONSE;
 	const struct vmsg_kind *kind;
 
-	/* Events have no response. */
-	if (resp && (id & VIRTIO_MSG_ID_EVENT))
-		return NULL;
-	for (kind = vmsg_kinds; kind < vmsg_kinds + ARRAY_SIZE(vmsg_kinds); kind++) {
+	for (kind = kinds; kind < kinds + num; kind++) {
 		if (kind->id == id && kind->bus == bus)
 			return resp ? &kind->response : &kind->request;
 	}
 	return NULL;
 }
 
+/* Returns NULL for a message that does not exist. */
+static const struct vmsg_layout *vmsg_find_layout(enum vmsg_dialect dialect,
+						  u8 type, u8 id)
+{
+	const struct vmsg_layout *layout = NULL;
+
+	/* Events have no response. */
+	if ((type & VIRTIO_MSG_TYPE_RESPONSE) && (id & VIRTIO_MSG_ID_EVENT))
+		return NULL;
+	if (dialect == VMSG_DIALECT_RFC)
+		layout = vmsg_search(vmsg_rfc_kinds, ARRAY_SIZE(vmsg_rfc_kinds),
+				     type, id);
+	if (!layout)
+		layout = vmsg_search(vmsg_kinds, ARRAY_SIZE(vmsg_kinds), type,
+				     id);
+	return layout;
+}
+
+static u64 vmsg_get_le(const u8 *wire, u8 width)
+{
+	u64 value = 0;
+
+	while (width--)
+		value = value << 8 | wire[width];
+	return value;
+}
+
+static void vmsg_put_le(u8 *wire, u8 width, u64 value)
+{
+	for (; width--; value >>= 8)
+		*wire++ = value;
+}
+
 static void vmsg_get_field(const struct vmsg_field *f, const u8 *payload,
 			   struct vmsg_msg *msg)
 {
 	void *host = (u8 *)msg + f->host;
-	__le16 le16;
-	__le32 le32;
-	__le64 le64;
+	const u8 *wire = payload + f->wire;
 
-	switch (f->width) {
+	switch (f->host_width) {
 	case 2:
-		memcpy(&le16, payload + f->wire, sizeof(le16));
-		*(u16 *)host = le16_to_cpu(le16);
+		*(u16 *)host = vmsg_get_le(wire, f->wire_width);
 		break;
 	case 4:
-		memcpy(&le32, payload + f->wire, sizeof(le32));
-		*(u32 *)host = le32_to_cpu(le32);
+		*(u32 *)host = vmsg_get_le(wire, f->wire_width);
 		break;
 	case 8:
-		memcpy(&le64, payload + f->wire, sizeof(le64));
-		*(u64 *)host = le64_to_cpu(le64);
+		*(u64 *)host = vmsg_get_le(wire, f->wire_width);
 		break;
 	default:
-		memcpy(host, payload + f->wire, f->width);
+		memcpy(host, wire, f->host_width);
 	}
 }
 
@@ -294,25 +420,20 @@ static void vmsg_put_field(const struct vmsg_field *f, u8 *payload,
 			   const struct vmsg_msg *msg)
 {
 	const void *host = (const u8 *)msg + f->host;
-	__le16 le16;
-	__le32 le32;
-	__le64 le64;
+	u8 *wire = payload + f->wire;
 
-	switch (f->width) {
+	switch (f->host_width) {
 	case 2:
-		le16 = cpu_to_le16(*(const u16 *)host);
-		memcpy(payload + f->wire, &le16, sizeof(le16));
+		vmsg_put_le(wire, f->wire_width, *(const u16 *)host);
 		break;
 	case 4:
-		le32 = cpu_to_le32(*(const u32 *)host);
-		memcpy(payload + f->wire, &le32, sizeof(le32));
+		vmsg_put_le(wire, f->wire_width, *(const u32 *)host);
 		break;
 	case 8:
-		le64 = cpu_to_le64(*(const u64 *)host);
-		memcpy(payload + f->wire, &le64, sizeof(le64));
+		vmsg_put_le(wire, f->wire_width, *(const u64 *)host);
 		break;
 	default:
-		memcpy(payload + f->wire, host, f->width);
+		memcpy(wire, host, f->host_width);
 	}
 }
 
@@ -377,6 +498,7 @@ static long long vmsg_tail_len(enum vmsg_tail tail, const struct vmsg_msg *msg,
 
 /**
  * vmsg_wire_decode() - read a message out of a frame
+ * @dialect: how the frame is written
  * @frame: the bytes; nobody else may be able to change them any more
  * @len: bytes that there are
  * @max: maximum message size of the bus
@@ -388,8 +510,8 @@ static long long vmsg_tail_len(enum vmsg_tail tail, const struct vmsg_msg *msg,
  * Return: msg_size, -EMSGSIZE for a frame that is too short, also for what its
  * own fields promise, -EBADMSG for a message that does not exist.
  */
-int vmsg_wire_decode(const void *frame, size_t len, size_t max,
-		     struct vmsg_msg *msg)
+int vmsg_wire_decode(enum vmsg_dialect dialect, const void *frame, size_t len,
+		     size_t max, struct vmsg_msg *msg)
 {
 	const u8 *payload = (const u8 *)frame + VMSG_HDR_SIZE;
 	const struct vmsg_layout *layout;
@@ -402,7 +524,7 @@ int vmsg_wire_decode(const void *frame, size_t len, size_t max,
 	size = vmsg_wire_frame(frame, len, max, msg);
 	if (size < 0)
 		return size;
-	layout = vmsg_find_layout(msg->type, msg->id);
+	layout = vmsg_find_layout(dialect, msg->type, msg->id);
 	if (!layout)
 		return -EBADMSG;
 
@@ -410,7 +532,7 @@ int vmsg_wire_decode(const void *frame, size_t len, size_t max,
 	if (room < layout->size)
 		return -EMSGSIZE;
 	room -= layout->size;
-	for (field = layout->fields; field->width; field++)
+	for (field = layout->fields; field->wire_width; field++)
 		vmsg_get_field(field, payload, msg);
 
 	tail = vmsg_tail_len(layout->tail, msg, room);
@@ -418,12 +540,15 @@ int vmsg_wire_decode(const void *frame, size_t len, size_t max,
 		return -EMSGSIZE;
 	msg->data = payload + layout->size;
 	msg->data_len = tail;
+	if (dialect == VMSG_DIALECT_RFC)
+		vmsg_rfc_to_rev1(msg);
 	return size;
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_decode);
 
 /**
  * vmsg_wire_encode() - write a message into a frame
+ * @dialect: how to write it
  * @msg: the message; @msg->data_len bytes of @msg->data follow its fixed part
  * @frame: where to; not where @msg->data lies
  * @room: bytes that there are
@@ -433,13 +558,22 @@ EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_decode);
  * frame, -EINVAL for a message that does not exist or whose data does not match
  * its own fields.
  */
-int vmsg_wire_encode(const struct vmsg_msg *msg, void *frame, size_t room)
+int vmsg_wire_encode(enum vmsg_dialect dialect, const struct vmsg_msg *msg,
+		     void *frame, size_t room)
 {
-	const struct vmsg_layout *layout = vmsg_find_layout(msg->type, msg->id);
+	const struct vmsg_layout *layout =
+		vmsg_find_layout(dialect, msg->type, msg->id);
 	u8 *payload = (u8 *)frame + VMSG_HDR_SIZE;
 	const struct vmsg_field *field;
 	struct virtio_msg_hdr hdr;
+	struct vmsg_msg rfc;
 	size_t size;
+
+	if (dialect == VMSG_DIALECT_RFC) {
+		rfc = *msg;
+		vmsg_rfc_from_rev1(&rfc);
+		msg = &rfc;
+	}
 
 	if (!layout || vmsg_tail_len(layout->tail, msg, msg->data_len) !=
 			       (long long)msg->data_len)
@@ -457,7 +591,7 @@ int vmsg_wire_encode(const struct vmsg_msg *msg, void *frame, size_t room)
 	hdr.msg_size = cpu_to_le16(size + msg->data_len);
 	memcpy(frame, &hdr, sizeof(hdr));
 	memset(payload, 0, layout->size);
-	for (field = layout->fields; field->width; field++)
+	for (field = layout->fields; field->wire_width; field++)
 		vmsg_put_field(field, payload, msg);
 	if (msg->data_len)
 		memcpy(payload + layout->size, msg->data, msg->data_len);
@@ -467,6 +601,7 @@ EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_encode);
 
 /**
  * vmsg_wire_data_room() - how much data a message of a certain size can carry
+ * @dialect: how the message is written
  * @type: VIRTIO_MSG_TYPE_*
  * @id: which message
  * @max: bytes of the frame, at most VIRTIO_MSG_MAX_SIZE
@@ -474,9 +609,10 @@ EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_encode);
  * Context: Any.
  * Return: bytes that fit behind the fixed part, 0 also for messages without.
  */
-size_t vmsg_wire_data_room(u8 type, u8 id, size_t max)
+size_t vmsg_wire_data_room(enum vmsg_dialect dialect, u8 type, u8 id,
+			   size_t max)
 {
-	const struct vmsg_layout *layout = vmsg_find_layout(type, id);
+	const struct vmsg_layout *layout = vmsg_find_layout(dialect, type, id);
 
 	if (!layout || layout->tail == TAIL_NONE ||
 	    max < VMSG_HDR_SIZE + layout->size)
@@ -484,6 +620,25 @@ size_t vmsg_wire_data_room(u8 type, u8 id, size_t max)
 	return max - VMSG_HDR_SIZE - layout->size;
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_data_room);
+
+/**
+ * vmsg_wire_window() - how many device numbers to ask for with GET_DEVICES
+ * @dialect: how the message is written, or VMSG_DIALECT_UNKNOWN
+ * @max: bytes of the largest frame
+ *
+ * Context: Any.
+ * Return: device numbers whose bits fit into the response.
+ */
+size_t vmsg_wire_window(enum vmsg_dialect dialect, size_t max)
+{
+	/* The older dialect does not go below this one, and need not go beyond. */
+	if (dialect != VMSG_DIALECT_1)
+		return 32;
+	return 8 * vmsg_wire_data_room(dialect, VIRTIO_MSG_TYPE_BUS |
+				       VIRTIO_MSG_TYPE_RESPONSE,
+				       VIRTIO_MSG_BUS_GET_DEVICES, max);
+}
+EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_window);
 
 /**
  * vmsg_wire_block() - one feature block of a decoded message

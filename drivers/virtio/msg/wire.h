@@ -26,6 +26,24 @@ typedef __u64 u64;
 #define VMSG_HDR_SIZE		sizeof(struct virtio_msg_hdr)
 
 /**
+ * enum vmsg_dialect - how messages are written
+ * @VMSG_DIALECT_UNKNOWN: the driver side does not know yet, which takes no more
+ *	than one GET_DEVICES, whose request is the same in all of them
+ * @VMSG_DIALECT_1: transport revision 1
+ * @VMSG_DIALECT_RFC: the RFC of late 2025. What struct vmsg_msg has in the terms
+ *	of revision 1 is found or made up where it says something else or nothing.
+ *	Responses to bus messages have token 0.
+ */
+enum vmsg_dialect {
+	VMSG_DIALECT_UNKNOWN,
+	VMSG_DIALECT_1,
+	VMSG_DIALECT_RFC,
+};
+
+/* Bytes of the largest frame that the RFC's devices take. */
+#define VMSG_RFC_MAX_SIZE	48
+
+/**
  * struct vmsg_msg - one message, decoded
  * @type: VIRTIO_MSG_TYPE_RESPONSE | VIRTIO_MSG_TYPE_BUS
  * @id: VIRTIO_MSG_* or VIRTIO_MSG_BUS_*, told apart by @type
@@ -114,10 +132,13 @@ struct vmsg_msg {
 
 int vmsg_wire_frame(const void *frame, size_t len, size_t max,
 		    struct vmsg_msg *msg);
-int vmsg_wire_decode(const void *frame, size_t len, size_t max,
-		     struct vmsg_msg *msg);
-int vmsg_wire_encode(const struct vmsg_msg *msg, void *frame, size_t room);
-size_t vmsg_wire_data_room(u8 type, u8 id, size_t max);
+int vmsg_wire_decode(enum vmsg_dialect dialect, const void *frame, size_t len,
+		     size_t max, struct vmsg_msg *msg);
+int vmsg_wire_encode(enum vmsg_dialect dialect, const struct vmsg_msg *msg,
+		     void *frame, size_t room);
+size_t vmsg_wire_data_room(enum vmsg_dialect dialect, u8 type, u8 id,
+			   size_t max);
+size_t vmsg_wire_window(enum vmsg_dialect dialect, size_t max);
 u32 vmsg_wire_block(const struct vmsg_msg *msg, u32 n);
 void vmsg_wire_put_block(void *data, u32 n, u32 bits);
 

@@ -225,7 +225,7 @@ bool bench_get(struct bench *b, uint8_t type, uint8_t id, struct vmsg_msg *msg)
 		memcpy(bytes, (*link)->bytes, (*link)->len);
 		if (bytes[0] != type || bytes[1] != id)
 			continue;
-		if (vmsg_wire_decode(bytes, (*link)->len, b->link.max_msg_size,
+		if (vmsg_wire_decode(VMSG_DIALECT_1, bytes, (*link)->len, b->link.max_msg_size,
 				     msg) != (int)(*link)->len)
 			abort();
 		frames_take(&b->to_driver, link);
@@ -251,7 +251,7 @@ bool bench_ask(struct bench *b, struct vmsg_msg *msg)
 	int len;
 
 	msg->token = ++b->token;
-	len = vmsg_wire_encode(msg, bytes, sizeof(bytes));
+	len = vmsg_wire_encode(VMSG_DIALECT_1, msg, bytes, sizeof(bytes));
 	if (len < 0)
 		abort();
 	bench_put(b, bytes, len);
@@ -357,7 +357,7 @@ void drv_event_avail(struct bench *b, uint16_t dev, uint32_t index,
 	};
 	uint8_t bytes[64];
 
-	bench_put(b, bytes, vmsg_wire_encode(&msg, bytes, sizeof(bytes)));
+	bench_put(b, bytes, vmsg_wire_encode(VMSG_DIALECT_1, &msg, bytes, sizeof(bytes)));
 	bench_run(b);
 }
 

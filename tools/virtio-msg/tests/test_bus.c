@@ -207,7 +207,7 @@ static void test_no_room(void)
 	b.room = 0;
 	for (i = 0; i < 3; i++) {
 		msg.token = 0x100 + i;
-		len = vmsg_wire_encode(&msg, bytes, sizeof(bytes));
+		len = vmsg_wire_encode(VMSG_DIALECT_1, &msg, bytes, sizeof(bytes));
 		bench_put(&b, bytes, len);
 	}
 	bench_run(&b);

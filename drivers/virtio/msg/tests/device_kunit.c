@@ -1465,10 +1465,10 @@ static bool event_storm(void *arg)
 	u8 frame[32] __aligned(8);
 	bool ok;
 
-	vmsg_wire_encode(&msg, frame, sizeof(frame));
+	vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame));
 	ok = !virtio_msg_bus_receive(fd->fb->bus, frame, sizeof(frame));
 	msg.id = VIRTIO_MSG_EVENT_USED;
-	vmsg_wire_encode(&msg, frame, sizeof(frame));
+	vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame));
 	ok &= !virtio_msg_bus_receive(fd->fb->bus, frame, sizeof(frame));
 	ok &= !virtio_msg_bus_used(fd->fb->bus, fd->num, 0);
 	return ok;

@@ -498,7 +498,7 @@ bool fake_answer(struct fake_bus *fb, const struct vmsg_msg *req,
 			fake_transport(fd, req, &resp, data);
 		}
 	}
-	size = vmsg_wire_encode(&resp, frame->data, sizeof(frame->data));
+	size = vmsg_wire_encode(VMSG_DIALECT_1, &resp, frame->data, sizeof(frame->data));
 	if (size < 0) {
 		KUNIT_FAIL(fb->test, "the model made a bad answer to 0x%02x",
 			   req->id);
@@ -519,7 +519,7 @@ bool fake_answer(struct fake_bus *fb, const struct vmsg_msg *req,
  */
 void fake_make(struct fake_frame *frame, const struct vmsg_msg *msg)
 {
-	int size = vmsg_wire_encode(msg, frame->data, sizeof(frame->data));
+	int size = vmsg_wire_encode(VMSG_DIALECT_1, msg, frame->data, sizeof(frame->data));
 
 	frame->size = max(size, 0);
 }
@@ -552,7 +552,7 @@ int fake_deliver(struct fake_bus *fb, const void *frame, size_t size)
 int fake_deliver_msg(struct fake_bus *fb, const struct vmsg_msg *msg)
 {
 	u8 frame[512] __aligned(8);
-	int size = vmsg_wire_encode(msg, frame, sizeof(frame));
+	int size = vmsg_wire_encode(VMSG_DIALECT_1, msg, frame, sizeof(frame));
 
 	return size < 0 ? size : fake_deliver(fb, frame, size);
 }
@@ -642,7 +642,7 @@ static int fake_send(struct virtio_msg_bus *bus, const void *data, size_t size)
 	frame = kzalloc_obj(*frame);
 	if (!frame)
 		return -ENOMEM;
-	if (vmsg_wire_decode(data, size, fb->info.max_msg_size, &req) !=
+	if (vmsg_wire_decode(VMSG_DIALECT_1, data, size, fb->info.max_msg_size, &req) !=
 	    (int)size)
 		KUNIT_FAIL(fb->test, "a malformed frame of %zu bytes was sent",
 			   size);
@@ -689,7 +689,7 @@ static int fake_kick(struct virtio_msg_bus *bus, u16 dev_num, u32 index,
 	struct fake_bus *fb = virtio_msg_bus_priv(bus);
 	struct vmsg_msg msg;
 
-	if (vmsg_wire_decode(frame, VIRTIO_MSG_KICK_SIZE, VIRTIO_MSG_KICK_SIZE,
+	if (vmsg_wire_decode(VMSG_DIALECT_1, frame, VIRTIO_MSG_KICK_SIZE, VIRTIO_MSG_KICK_SIZE,
 			     &msg) != VIRTIO_MSG_KICK_SIZE ||
 	    msg.type || msg.id != VIRTIO_MSG_EVENT_AVAIL || msg.token ||
 	    msg.dev_num != dev_num || msg.vqueue.index != index)

@@ -531,7 +531,7 @@ static void lb_read_rules(struct kunit *test)
 	for (i = 0; i < 12; i++)
 		KUNIT_EXPECT_EQ(test, lb_read(lb, frame, i), -EMSGSIZE);
 	KUNIT_ASSERT_EQ(test, lb_read(lb, frame, sizeof(frame)), 12);
-	KUNIT_ASSERT_EQ(test, 12, vmsg_wire_decode(frame, 12, 264, &msg));
+	KUNIT_ASSERT_EQ(test, 12, vmsg_wire_decode(VMSG_DIALECT_1, frame, 12, 264, &msg));
 	KUNIT_EXPECT_EQ(test, msg.type, BUS);
 	KUNIT_EXPECT_EQ(test, msg.id, VIRTIO_MSG_BUS_GET_DEVICES);
 	/* There is no other. */
@@ -584,7 +584,7 @@ static void lb_write_rules(struct kunit *test)
 static void lb_write_msg(struct lb *lb, const struct vmsg_msg *msg)
 {
 	u8 frame[64] __aligned(8);
-	int size = vmsg_wire_encode(msg, frame, sizeof(frame));
+	int size = vmsg_wire_encode(VMSG_DIALECT_1, msg, frame, sizeof(frame));
 
 	KUNIT_ASSERT_GT(lb->test, size, 0);
 	KUNIT_EXPECT_EQ(lb->test, lb_write(lb, frame, size), size);
@@ -601,7 +601,7 @@ static ssize_t lb_serve_one(struct lb *lb)
 
 	KUNIT_ASSERT_NOT_NULL(lb->test, resp);
 	n = lb_read(lb, frame, sizeof(frame));
-	if (n > 0 && vmsg_wire_decode(frame, n, n, &req) == n) {
+	if (n > 0 && vmsg_wire_decode(VMSG_DIALECT_1, frame, n, n, &req) == n) {
 		if (req.id == VIRTIO_MSG_EVENT_AVAIL)
 			lb->fb->num_kicks++;
 		else if (fake_answer(lb->fb, &req, resp))

@@ -66,7 +66,7 @@ static int decode_like(struct kunit *test, const struct wire_vector *v,
 	u8 *frame = frame_like(test, v, keep, surplus, size);
 	struct vmsg_msg msg;
 
-	return vmsg_wire_decode(frame, keep + surplus, VIRTIO_MSG_MAX_SIZE,
+	return vmsg_wire_decode(VMSG_DIALECT_1, frame, keep + surplus, VIRTIO_MSG_MAX_SIZE,
 				&msg);
 }
 
@@ -91,7 +91,7 @@ static void wire_decode_vector(struct kunit *test)
 
 	memset(&msg, 0xff, sizeof(msg));
 	KUNIT_ASSERT_EQ(test, v->len,
-			vmsg_wire_decode(frame, v->len, v->len, &msg));
+			vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len, v->len, &msg));
 	expect_same(test, &msg, &v->msg);
 	KUNIT_ASSERT_EQ(test, (size_t)v->data_len, msg.data_len);
 	if (v->data_len)
@@ -110,7 +110,7 @@ static void wire_encode_vector(struct kunit *test)
 	msg.data_len = v->data_len;
 	memset(frame, 0xff, sizeof(frame));
 	KUNIT_ASSERT_EQ(test, v->len,
-			vmsg_wire_encode(&msg, frame, sizeof(frame)));
+			vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame)));
 	KUNIT_EXPECT_MEMEQ(test, frame, v->bytes, v->len);
 	/* Nothing is written behind it. */
 	if (v->len < sizeof(frame))
@@ -118,7 +118,7 @@ static void wire_encode_vector(struct kunit *test)
 	for (room = 0; room < v->len; room++) {
 		memset(frame, 0xee, sizeof(frame));
 		KUNIT_EXPECT_EQ(test, -EMSGSIZE,
-				vmsg_wire_encode(&msg, frame, room));
+				vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, room));
 		KUNIT_EXPECT_EQ(test, frame[room], 0xee);
 	}
 }
@@ -139,10 +139,10 @@ static void wire_header(struct kunit *test)
 	u8 frame[sizeof(want)];
 
 	KUNIT_ASSERT_EQ(test, (int)sizeof(want),
-			vmsg_wire_encode(&msg, frame, sizeof(frame)));
+			vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame)));
 	KUNIT_EXPECT_MEMEQ(test, frame, want, sizeof(want));
 	KUNIT_ASSERT_EQ(test, (int)sizeof(want),
-			vmsg_wire_decode(frame, sizeof(frame), 52, &back));
+			vmsg_wire_decode(VMSG_DIALECT_1, frame, sizeof(frame), 52, &back));
 	KUNIT_EXPECT_EQ(test, back.dev_num, 0x1234);
 	KUNIT_EXPECT_EQ(test, back.token, 0xabcd);
 }
@@ -177,7 +177,7 @@ static void wire_truncated(struct kunit *test)
 	}
 	/* One byte more than the bus allows. */
 	KUNIT_EXPECT_EQ(test, -EMSGSIZE,
-			vmsg_wire_decode(v->bytes, v->len, v->len - 1, &msg));
+			vmsg_wire_decode(VMSG_DIALECT_1, v->bytes, v->len, v->len - 1, &msg));
 }
 
 static void wire_surplus(struct kunit *test)
@@ -198,12 +198,12 @@ static void wire_surplus(struct kunit *test)
 			continue;
 		if (exact) {
 			KUNIT_EXPECT_EQ(test, -EMSGSIZE,
-					vmsg_wire_decode(frame, v->len + more,
+					vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len + more,
 							 264, &msg));
 			continue;
 		}
 		KUNIT_ASSERT_EQ(test, (int)(v->len + more),
-				vmsg_wire_decode(frame, v->len + more, 264,
+				vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len + more, 264,
 						 &msg));
 		expect_same(test, &msg, &v->msg);
 		/* The answer to a write may bring back what was written. */
@@ -222,7 +222,7 @@ static void wire_reserved_type_bits(struct kunit *test)
 
 	frame[0] |= 0xfc;
 	KUNIT_ASSERT_EQ(test, v->len,
-			vmsg_wire_decode(frame, v->len, 264, &msg));
+			vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len, 264, &msg));
 	expect_same(test, &msg, &v->msg);
 }
 
@@ -259,14 +259,14 @@ static void wire_unknown_ids(struct kunit *test)
 			if (want > 0 && !(type & BUS) && id == 0x40)
 				want = -EMSGSIZE;
 			KUNIT_EXPECT_EQ_MSG(test, want,
-					    vmsg_wire_decode(frame,
+					    vmsg_wire_decode(VMSG_DIALECT_1, frame,
 							     sizeof(frame), 264,
 							     &msg),
 					    "type %u id 0x%02x", type, id);
 			msg = (struct vmsg_msg) { .type = type, .id = id };
 			if (!message_exists(type, id))
 				KUNIT_EXPECT_EQ(test, -EINVAL,
-						vmsg_wire_encode(&msg, frame,
+						vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame,
 								 sizeof(frame)));
 			frame[6] = sizeof(frame);
 			frame[7] = 0;
@@ -341,7 +341,7 @@ static void wire_event_config_forms(struct kunit *test)
 		memset(frame + 21, forms[i].length >> 8 & 0xff, 3);
 		want = forms[i].good ? v->len + forms[i].data : -EMSGSIZE;
 		KUNIT_EXPECT_EQ_MSG(test, want,
-				    vmsg_wire_decode(frame,
+				    vmsg_wire_decode(VMSG_DIALECT_1, frame,
 						     v->len + forms[i].data,
 						     264, &msg),
 				    "form %u", i);
@@ -364,20 +364,20 @@ static void wire_set_config_echo(struct kunit *test)
 	}, back;
 
 	/* Without the echo. */
-	KUNIT_ASSERT_EQ(test, 20, vmsg_wire_encode(&msg, frame, sizeof(frame)));
-	KUNIT_ASSERT_EQ(test, 20, vmsg_wire_decode(frame, 20, 52, &back));
+	KUNIT_ASSERT_EQ(test, 20, vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame)));
+	KUNIT_ASSERT_EQ(test, 20, vmsg_wire_decode(VMSG_DIALECT_1, frame, 20, 52, &back));
 	KUNIT_EXPECT_EQ(test, back.config.length, sizeof(bytes));
 	KUNIT_EXPECT_EQ(test, back.data_len, 0);
 	/* With the echo. */
 	msg.data = bytes;
 	msg.data_len = sizeof(bytes);
-	KUNIT_ASSERT_EQ(test, 28, vmsg_wire_encode(&msg, frame, sizeof(frame)));
-	KUNIT_ASSERT_EQ(test, 28, vmsg_wire_decode(frame, 28, 52, &back));
+	KUNIT_ASSERT_EQ(test, 28, vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame)));
+	KUNIT_ASSERT_EQ(test, 28, vmsg_wire_decode(VMSG_DIALECT_1, frame, 28, 52, &back));
 	KUNIT_ASSERT_EQ(test, back.data_len, sizeof(bytes));
 	KUNIT_EXPECT_MEMEQ(test, back.data, bytes, sizeof(bytes));
 	/* Half an echo is surplus that means nothing. */
 	frame[6] = 24;
-	KUNIT_ASSERT_EQ(test, 24, vmsg_wire_decode(frame, 24, 52, &back));
+	KUNIT_ASSERT_EQ(test, 24, vmsg_wire_decode(VMSG_DIALECT_1, frame, 24, 52, &back));
 	KUNIT_EXPECT_EQ(test, back.data_len, 0);
 }
 
@@ -404,7 +404,7 @@ static void wire_block_overflow(struct kunit *test)
 			count = cpu_to_le32(counts[i]);
 			memcpy(frame + 12, &count, sizeof(count));
 			KUNIT_EXPECT_EQ_MSG(test, -EMSGSIZE,
-					    vmsg_wire_decode(frame, v->len, 264,
+					    vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len, 264,
 							     &msg),
 					    "%s with 0x%x blocks", names[n],
 					    counts[i]);
@@ -415,7 +415,7 @@ static void wire_block_overflow(struct kunit *test)
 	frame = frame_like(test, v, v->len, 0, v->len);
 	memset(frame + 12, 0xff, 4);
 	KUNIT_EXPECT_EQ(test, v->len,
-			vmsg_wire_decode(frame, v->len, 264, &msg));
+			vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len, 264, &msg));
 }
 
 /* Lengths of configuration data that the frame does not have. */
@@ -439,7 +439,7 @@ static void wire_config_overflow(struct kunit *test)
 			length = cpu_to_le32(lengths[i]);
 			memcpy(frame + 16, &length, sizeof(length));
 			KUNIT_EXPECT_EQ(test, -EMSGSIZE,
-					vmsg_wire_decode(frame, v->len, 264,
+					vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len, 264,
 							 &msg));
 		}
 	}
@@ -476,9 +476,9 @@ static void wire_bitmap(struct kunit *test)
 			.data_len = maps[i].bytes,
 		};
 		KUNIT_ASSERT_EQ(test, size,
-				vmsg_wire_encode(&msg, frame, 14 + 8192));
+				vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, 14 + 8192));
 		KUNIT_ASSERT_EQ(test, size,
-				vmsg_wire_decode(frame, size,
+				vmsg_wire_decode(VMSG_DIALECT_1, frame, size,
 						 VIRTIO_MSG_MAX_SIZE, &back));
 		KUNIT_EXPECT_EQ(test, back.devices.count, maps[i].count);
 		KUNIT_EXPECT_EQ(test, back.devices.next_offset, 0x8001);
@@ -488,11 +488,11 @@ static void wire_bitmap(struct kunit *test)
 		/* A byte less of the bitmap. */
 		put_unaligned_le16(size - 1, frame + 6);
 		KUNIT_EXPECT_EQ(test, -EMSGSIZE,
-				vmsg_wire_decode(frame, size - 1,
+				vmsg_wire_decode(VMSG_DIALECT_1, frame, size - 1,
 						 VIRTIO_MSG_MAX_SIZE, &back));
 		msg.data_len--;
 		KUNIT_EXPECT_EQ(test, -EINVAL,
-				vmsg_wire_encode(&msg, frame, 14 + 8192));
+				vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, 14 + 8192));
 	}
 }
 
@@ -526,7 +526,7 @@ static void wire_encode_mismatch(struct kunit *test)
 		msg = wrong[i];
 		msg.data = data;
 		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
-				    vmsg_wire_encode(&msg, frame, sizeof(frame)),
+				    vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame)),
 				    "case %u", i);
 	}
 }
@@ -547,10 +547,10 @@ static void wire_encode_largest(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, frame);
 	KUNIT_ASSERT_NOT_NULL(test, data);
 	msg.data = data;
-	KUNIT_EXPECT_EQ(test, 65535, vmsg_wire_encode(&msg, frame, room));
+	KUNIT_EXPECT_EQ(test, 65535, vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, room));
 	msg.config.length++;
 	msg.data_len++;
-	KUNIT_EXPECT_EQ(test, -EMSGSIZE, vmsg_wire_encode(&msg, frame, room));
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, room));
 }
 
 struct wire_capacity {
@@ -580,27 +580,27 @@ static void wire_data_room(struct kunit *test)
 	const struct wire_capacity *c = test->param_value;
 
 	KUNIT_EXPECT_EQ(test, c->config,
-			vmsg_wire_data_room(RESP, VIRTIO_MSG_GET_CONFIG, c->max));
+			vmsg_wire_data_room(VMSG_DIALECT_1, RESP, VIRTIO_MSG_GET_CONFIG, c->max));
 	KUNIT_EXPECT_EQ(test, c->config,
-			vmsg_wire_data_room(0, VIRTIO_MSG_SET_CONFIG, c->max));
+			vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_SET_CONFIG, c->max));
 	KUNIT_EXPECT_EQ(test, c->event,
-			vmsg_wire_data_room(0, VIRTIO_MSG_EVENT_CONFIG, c->max));
+			vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_EVENT_CONFIG, c->max));
 	KUNIT_EXPECT_EQ(test, c->blocks,
-			vmsg_wire_data_room(RESP, VIRTIO_MSG_GET_DEVICE_FEATURES,
+			vmsg_wire_data_room(VMSG_DIALECT_1, RESP, VIRTIO_MSG_GET_DEVICE_FEATURES,
 					    c->max) / 4);
 	KUNIT_EXPECT_EQ(test, c->blocks,
-			vmsg_wire_data_room(0, VIRTIO_MSG_SET_DRIVER_FEATURES,
+			vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_SET_DRIVER_FEATURES,
 					    c->max) / 4);
 	KUNIT_EXPECT_EQ(test, c->slots,
-			8 * vmsg_wire_data_room(RESP | BUS,
+			8 * vmsg_wire_data_room(VMSG_DIALECT_1, RESP | BUS,
 						VIRTIO_MSG_BUS_GET_DEVICES,
 						c->max));
 	/* Messages without data, unknown ones, and no room at all. */
 	KUNIT_EXPECT_EQ(test, 0,
-			vmsg_wire_data_room(0, VIRTIO_MSG_GET_CONFIG, c->max));
-	KUNIT_EXPECT_EQ(test, 0, vmsg_wire_data_room(0, 0x3f, c->max));
+			vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_GET_CONFIG, c->max));
+	KUNIT_EXPECT_EQ(test, 0, vmsg_wire_data_room(VMSG_DIALECT_1, 0, 0x3f, c->max));
 	KUNIT_EXPECT_EQ(test, 0,
-			vmsg_wire_data_room(0, VIRTIO_MSG_SET_CONFIG, 19));
+			vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_SET_CONFIG, 19));
 }
 
 static void wire_blocks(struct kunit *test)

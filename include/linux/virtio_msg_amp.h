@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * virtio-msg over shared memory and a doorbell: what somebody brings who has
+ * both. virtio_msg_amp makes a bus of it.
+ *
+ * Documentation/driver-api/virtio/msg/amp.rst shows how.
+ */
+#ifndef _LINUX_VIRTIO_MSG_AMP_H
+#define _LINUX_VIRTIO_MSG_AMP_H
+
+#include <linux/bits.h>
+#include <linux/iosys-map.h>
+#include <linux/types.h>
+#include <uapi/linux/virtio_msg_amp.h>
+
+struct device;
+struct virtio_msg_amp;
+struct virtio_msg_pool;
+
+/* The doorbell may be rung without a message, to show that a status changed. */
+#define VIRTIO_MSG_AMP_RING_STATUS	BIT(0)
+/*
+ * Wait until the device side has sent something: some have a doorbell that must
+ * not be rung before there are devices.
+ */
+#define VIRTIO_MSG_AMP_LISTEN		BIT(1)
+
+/**
+ * struct virtio_msg_amp_ops - what the hardware can do
+ * @doorbell: Interrupts the device side. The frames that it is to see are in
+ *	memory already.
+ *	Called in any context, also hard interrupt.
+ * @synchronize: Returns when no call of virtio_msg_amp_interrupt() that began
+ *	before is running any more.
+ *	Called in process context, may sleep.
+ * @cut: The device side is dead: takes away its access to this machine's memory.
+ *	Optional.
+ *	Called in process context, may sleep.
+ */
+struct virtio_msg_amp_ops {
+	void (*doorbell)(void *priv);
+	void (*synchronize)(void *priv);
+	void (*cut)(void *priv);
+};
+
+/**
+ * struct virtio_msg_amp_info - what there is
+ * @parent: device that it belongs to
+ * @ops: what it can do
+ * @priv: for @ops
+ * @window: the memory of VIRTIO_MSG_AMP_WINDOW_SIZE bytes with the queues
+ * @pool: all memory that the devices can see, or NULL when they reach memory
+ *	through the DMA API of @parent
+ * @flags: VIRTIO_MSG_AMP_RING_STATUS, VIRTIO_MSG_AMP_LISTEN
+ * @timeout_ms: milliseconds that an answer may take; 0 = the default
+ */
+struct virtio_msg_amp_info {
+	struct device *parent;
+	const struct virtio_msg_amp_ops *ops;
+	void *priv;
+	struct iosys_map window;
+	struct virtio_msg_pool *pool;
+	unsigned long flags;
+	unsigned int timeout_ms;
+};
+
+struct virtio_msg_amp *
+virtio_msg_amp_register(const struct virtio_msg_amp_info *info);
+void virtio_msg_amp_unregister(struct virtio_msg_amp *amp);
+void virtio_msg_amp_interrupt(struct virtio_msg_amp *amp);
+void virtio_msg_amp_dead(struct virtio_msg_amp *amp);
+int virtio_msg_amp_suspend(struct virtio_msg_amp *amp);
+int virtio_msg_amp_resume(struct virtio_msg_amp *amp);
+void virtio_msg_amp_shutdown(struct virtio_msg_amp *amp);
+
+#endif /* _LINUX_VIRTIO_MSG_AMP_H */
