@@ -21,6 +21,12 @@ struct virtio_msg_pool;
 #define VIRTIO_MSG_KICK_SIZE \
 	(sizeof(struct virtio_msg_hdr) + sizeof(struct virtio_msg_event_avail))
 
+/*
+ * virtio_msg_bus_info.revision of a peer that may also speak the RFC of late
+ * 2025: virtio_msg_bus_discover() finds out, and has to be called.
+ */
+#define VIRTIO_MSG_REVISION_FIND	0
+
 /**
  * struct virtio_msg_bus_ops - what a bus driver implements
  * @send: Hands one frame to the carrier, which has copied it when this returns.
@@ -38,6 +44,11 @@ struct virtio_msg_pool;
  * @synchronize: Returns when no call of virtio_msg_bus_receive() or
  *	virtio_msg_bus_used() that began before is running any more. Optional.
  *	Called in process context, may sleep.
+ * @stop: The bus ends and all its devices have gone. When it returns, no call of
+ *	virtio_msg_bus_receive(), virtio_msg_bus_used() or
+ *	virtio_msg_bus_tx_room() for it is running or begins any more. Optional
+ *	for bus drivers that see to it by themselves.
+ *	Called from virtio_msg_bus_unregister().
  * @cut: Takes the pool away from the peer of a dead bus. When it returns, no
  *	byte of the pool changes any more but by this kernel. Called once, after
  *	virtio_msg_bus_dead(). Optional.
@@ -55,6 +66,7 @@ struct virtio_msg_bus_ops {
 	int (*kick)(struct virtio_msg_bus *bus, u16 dev_num, u32 index,
 		    const void *frame);
 	void (*synchronize)(struct virtio_msg_bus *bus);
+	void (*stop)(struct virtio_msg_bus *bus);
 	void (*cut)(struct virtio_msg_bus *bus);
 	void (*device_gone)(struct virtio_msg_bus *bus, u16 dev_num);
 	int (*shm_region)(struct virtio_msg_bus *bus, u64 address, u64 length,
@@ -69,7 +81,7 @@ struct virtio_msg_bus_ops {
  * @priv: for the bus driver, see virtio_msg_bus_priv()
  * @pool: all memory that the devices can see, or NULL when they reach memory
  *	through the DMA API of @parent
- * @revision: transport revision of the peer
+ * @revision: transport revision of the peer, or VIRTIO_MSG_REVISION_FIND
  * @max_msg_size: bytes of the largest frame in either direction
  * @features: transport features that both sides have, BIT(VIRTIO_MSG_F_*)
  * @timeout_ms: milliseconds that a response may take, at least 1
@@ -101,6 +113,8 @@ int virtio_msg_bus_check_queue(struct virtio_msg_bus *bus, u16 dev_num,
 
 int virtio_msg_bus_receive(struct virtio_msg_bus *bus, const void *frame,
 			   size_t len);
+void virtio_msg_bus_receive_all(struct virtio_msg_bus *bus, const void *frames,
+				size_t stride, unsigned int num);
 int virtio_msg_bus_used(struct virtio_msg_bus *bus, u16 dev_num, u32 index);
 void virtio_msg_bus_tx_room(struct virtio_msg_bus *bus);
 

@@ -30,16 +30,16 @@ struct virtio_msg_pool;
  * @doorbell: Interrupts the device side. The frames that it is to see are in
  *	memory already.
  *	Called in any context, also hard interrupt.
- * @synchronize: Returns when no call of virtio_msg_amp_interrupt() that began
- *	before is running any more.
- *	Called in process context, may sleep.
+ * @stop: When it returns, no call of virtio_msg_amp_interrupt() is running or
+ *	begins any more. Called from virtio_msg_amp_unregister(), if
+ *	virtio_msg_amp_start() has been called.
  * @cut: The device side is dead: takes away its access to this machine's memory.
  *	Optional.
  *	Called in process context, may sleep.
  */
 struct virtio_msg_amp_ops {
 	void (*doorbell)(void *priv);
-	void (*synchronize)(void *priv);
+	void (*stop)(void *priv);
 	void (*cut)(void *priv);
 };
 
@@ -66,6 +66,7 @@ struct virtio_msg_amp_info {
 
 struct virtio_msg_amp *
 virtio_msg_amp_register(const struct virtio_msg_amp_info *info);
+void virtio_msg_amp_start(struct virtio_msg_amp *amp);
 void virtio_msg_amp_unregister(struct virtio_msg_amp *amp);
 void virtio_msg_amp_interrupt(struct virtio_msg_amp *amp);
 void virtio_msg_amp_dead(struct virtio_msg_amp *amp);

@@ -157,7 +157,7 @@ int vmsg_bus_request(struct virtio_msg_bus *bus, struct vmsg_dev *vd,
 		return -ENODEV;
 
 	msg->token = req.token;
-	size = vmsg_wire_encode(VMSG_DIALECT_1, msg, frames, frame_max);
+	size = vmsg_wire_encode(bus->dialect, msg, frames, frame_max);
 	if (size < 0) {
 		vmsg_bus_end_locked(bus, &req, size);
 		return size;
@@ -211,19 +211,56 @@ void vmsg_bus_abort(struct virtio_msg_bus *bus, int dev_num)
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_bus_abort);
 
-static int vmsg_bus_answer(struct virtio_msg_bus *bus, const void *frame,
-			   size_t size, const struct vmsg_msg *hdr)
+/* Says which dialect the peer speaks, before there are devices. */
+static void vmsg_bus_set_dialect(struct virtio_msg_bus *bus,
+				 enum vmsg_dialect dialect)
+{
+	bus->dialect = dialect;
+	if (dialect != VMSG_DIALECT_RFC)
+		return;
+	bus->frame_max = min(bus->frame_max, (size_t)VMSG_RFC_MAX_SIZE);
+	/* That dialect knows no other profile. */
+	bus->info.features |= BIT_ULL(VIRTIO_MSG_F_STRICT_CONFIG_GENERATION);
+}
+
+static bool vmsg_bus_matches(const struct vmsg_request *req,
+			     const struct vmsg_msg *hdr)
+{
+	return req && req->id == hdr->id && req->dev_num == hdr->dev_num &&
+	       (req->type | VIRTIO_MSG_TYPE_RESPONSE) == hdr->type;
+}
+
+/* Finds who waits for a response. Caller holds req_lock. */
+static struct vmsg_request *vmsg_bus_find_request(struct virtio_msg_bus *bus,
+						  const struct vmsg_msg *hdr)
 {
 	unsigned int n = array_index_nospec(hdr->token % VMSG_REQUESTS,
 					    VMSG_REQUESTS);
+	struct vmsg_request *req = bus->reqs[n];
+
+	if (vmsg_bus_matches(req, hdr) && req->token == hdr->token)
+		return req;
+	if (hdr->token || !(hdr->type & VIRTIO_MSG_TYPE_BUS) ||
+	    bus->dialect == VMSG_DIALECT_1)
+		return NULL;
+	/* The older dialect loses the token; there is one at a time. */
+	for (n = 0; n < VMSG_REQUESTS; n++) {
+		if (vmsg_bus_matches(bus->reqs[n], hdr))
+			return bus->reqs[n];
+	}
+	return NULL;
+}
+
+static int vmsg_bus_answer(struct virtio_msg_bus *bus, const void *frame,
+			   size_t size, const struct vmsg_msg *hdr)
+{
+	enum vmsg_dialect dialect = bus->dialect;
 	struct vmsg_request *req;
 	int err;
 
 	guard(spinlock_irqsave)(&bus->req_lock);
-	req = bus->reqs[n];
-	if (!req || req->token != hdr->token || req->id != hdr->id ||
-	    req->dev_num != hdr->dev_num ||
-	    (req->type | VIRTIO_MSG_TYPE_RESPONSE) != hdr->type) {
+	req = vmsg_bus_find_request(bus, hdr);
+	if (!req) {
 		vmsg_bus_count(bus, VMSG_STAT_UNEXPECTED);
 		return -ENOENT;
 	}
@@ -231,13 +268,17 @@ static int vmsg_bus_answer(struct virtio_msg_bus *bus, const void *frame,
 		vmsg_bus_count(bus, VMSG_STAT_MALFORMED);
 		return -EMSGSIZE;
 	}
+	if (dialect == VMSG_DIALECT_UNKNOWN)
+		dialect = hdr->token ? VMSG_DIALECT_1 : VMSG_DIALECT_RFC;
 	/* A malformed answer leaves the waiter waiting for the right one. */
 	memcpy(req->rx, frame, size);
-	err = vmsg_wire_decode(VMSG_DIALECT_1, req->rx, size, req->room, req->msg);
+	err = vmsg_wire_decode(dialect, req->rx, size, req->room, req->msg);
 	if (err < 0) {
 		vmsg_bus_count(bus, VMSG_STAT_MALFORMED);
 		return err;
 	}
+	if (bus->dialect == VMSG_DIALECT_UNKNOWN)
+		vmsg_bus_set_dialect(bus, dialect);
 	vmsg_bus_count(bus, VMSG_STAT_RESPONSES);
 	vmsg_bus_end(bus, req, 0);
 	return 0;
@@ -259,7 +300,7 @@ static int vmsg_bus_send_kick(struct virtio_msg_bus *bus,
 	u8 frame[VIRTIO_MSG_KICK_SIZE] __aligned(8);
 	int err;
 
-	vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame));
+	vmsg_wire_encode(bus->dialect, &msg, frame, sizeof(frame));
 	err = bus->info.ops->kick(bus, kick->dev_num, kick->index, frame);
 	if (!err)
 		vmsg_bus_count(bus, VMSG_STAT_KICKS);
@@ -411,7 +452,7 @@ int virtio_msg_bus_receive(struct virtio_msg_bus *bus, const void *frame,
 	if (size >= 0 && (msg.type & VIRTIO_MSG_TYPE_RESPONSE))
 		return vmsg_bus_answer(bus, frame, size, &msg);
 	if (size >= 0)
-		size = vmsg_wire_decode(VMSG_DIALECT_1, frame, size, size, &msg);
+		size = vmsg_wire_decode(bus->dialect, frame, size, size, &msg);
 	if (size < 0) {
 		vmsg_bus_count(bus, VMSG_STAT_MALFORMED);
 		return size;
@@ -424,6 +465,50 @@ int virtio_msg_bus_receive(struct virtio_msg_bus *bus, const void *frame,
 	return -EBADMSG;
 }
 EXPORT_SYMBOL_GPL(virtio_msg_bus_receive);
+
+/* Is frame @n an EVENT_USED that a later one says again? */
+static bool vmsg_bus_repeated(struct virtio_msg_bus *bus, const u8 *frames,
+			      size_t stride, unsigned int num, unsigned int n)
+{
+	const u8 *frame = frames + n * stride;
+	struct vmsg_msg msg;
+	int size;
+
+	size = vmsg_wire_frame(frame, stride, bus->info.max_msg_size, &msg);
+	if (size < 0 || msg.type || msg.id != VIRTIO_MSG_EVENT_USED)
+		return false;
+	while (++n < num) {
+		if (!memcmp(frame, frames + n * stride, size))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * virtio_msg_bus_receive_all() - take several frames from the device side
+ * @bus: the bus
+ * @frames: memory that the device side cannot change any more
+ * @stride: bytes from one frame to the next
+ * @num: how many frames
+ *
+ * As virtio_msg_bus_receive() for each, but the callback of a queue runs once
+ * however many EVENT_USED there are for it.
+ *
+ * Context: Any, also hard interrupt; as virtio_msg_bus_receive().
+ */
+void virtio_msg_bus_receive_all(struct virtio_msg_bus *bus, const void *frames,
+				size_t stride, unsigned int num)
+{
+	unsigned int n;
+
+	for (n = 0; n < num; n++) {
+		if (vmsg_bus_repeated(bus, frames, stride, num, n))
+			vmsg_bus_count(bus, VMSG_STAT_EVENTS);
+		else
+			virtio_msg_bus_receive(bus, frames + n * stride, stride);
+	}
+}
+EXPORT_SYMBOL_GPL(virtio_msg_bus_receive_all);
 
 /**
  * virtio_msg_bus_used() - EVENT_USED by other means than a frame
@@ -566,6 +651,9 @@ static void vmsg_bus_hot_work(struct work_struct *work)
 		vmsg_bus_drop_all(bus);
 		return;
 	}
+	/* Before that nobody knows how to talk to a device. */
+	if (READ_ONCE(bus->dialect) == VMSG_DIALECT_UNKNOWN)
+		return;
 	while (vmsg_bus_take_marks(bus, &n, &removed, &added)) {
 		/* A removal voids what was announced before it. */
 		if (removed)
@@ -579,10 +667,7 @@ static void vmsg_bus_hot_work(struct work_struct *work)
 static int vmsg_bus_scan_window(struct virtio_msg_bus *bus, u8 *frames,
 				size_t frame_max, u32 offset)
 {
-	size_t slots = 8 * vmsg_wire_data_room(VMSG_DIALECT_1, VIRTIO_MSG_TYPE_BUS |
-					       VIRTIO_MSG_TYPE_RESPONSE,
-					       VIRTIO_MSG_BUS_GET_DEVICES,
-					       frame_max);
+	size_t slots = vmsg_wire_window(bus->dialect, frame_max);
 	struct vmsg_msg msg = {
 		.type = VIRTIO_MSG_TYPE_BUS,
 		.id = VIRTIO_MSG_BUS_GET_DEVICES,
@@ -614,7 +699,7 @@ static void vmsg_bus_scan_work(struct work_struct *work)
 {
 	struct virtio_msg_bus *bus =
 		container_of(work, struct virtio_msg_bus, scan_work);
-	size_t frame_max = min(bus->info.max_msg_size, VMSG_FRAME_MAX);
+	size_t frame_max = bus->frame_max;
 	int offset = 0, windows = 0;
 	u8 *frames;
 
@@ -628,6 +713,13 @@ static void vmsg_bus_scan_work(struct work_struct *work)
 	if (offset < 0 && !READ_ONCE(bus->dead))
 		vmsg_bus_err(bus, "GET_DEVICES failed (%d), only devices that announce themselves are used\n",
 			     offset);
+
+	/* A peer that cannot be asked is taken to be of today. */
+	scoped_guard(spinlock_irqsave, &bus->req_lock) {
+		if (bus->dialect == VMSG_DIALECT_UNKNOWN)
+			vmsg_bus_set_dialect(bus, VMSG_DIALECT_1);
+	}
+	queue_work(bus->wq, &bus->hot_work);
 }
 
 static void vmsg_bus_ping_work(struct work_struct *work)
@@ -644,7 +736,7 @@ static void vmsg_bus_ping_work(struct work_struct *work)
 		bus->ping_wanted = false;
 	}
 	msg.type |= VIRTIO_MSG_TYPE_RESPONSE;
-	size = vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame));
+	size = vmsg_wire_encode(bus->dialect, &msg, frame, sizeof(frame));
 	if (size > 0 && !READ_ONCE(bus->dead))
 		bus->info.ops->send(bus, frame, size);
 }
@@ -653,7 +745,8 @@ static void vmsg_bus_ping_work(struct work_struct *work)
  * virtio_msg_bus_discover() - look for devices
  * @bus: the bus
  *
- * Asks with GET_DEVICES, in the background.
+ * Asks with GET_DEVICES, in the background. The first answer also tells which
+ * dialect the peer speaks, if nobody has said it.
  *
  * Context: Any.
  */
@@ -837,7 +930,8 @@ virtio_msg_bus_register(const struct virtio_msg_bus_info *info)
 	struct virtio_msg_bus *bus;
 	int err;
 
-	if (info->revision != VIRTIO_MSG_REVISION_1 ||
+	if ((info->revision != VIRTIO_MSG_REVISION_1 &&
+	     info->revision != VIRTIO_MSG_REVISION_FIND) ||
 	    info->max_msg_size < VIRTIO_MSG_MIN_SIZE ||
 	    info->max_msg_size > VIRTIO_MSG_MAX_SIZE || !info->timeout_ms)
 		return ERR_PTR(-EINVAL);
@@ -846,6 +940,9 @@ virtio_msg_bus_register(const struct virtio_msg_bus_info *info)
 	if (!bus)
 		return ERR_PTR(-ENOMEM);
 	bus->info = *info;
+	bus->dialect = info->revision == VIRTIO_MSG_REVISION_1 ?
+		       VMSG_DIALECT_1 : VMSG_DIALECT_UNKNOWN;
+	bus->frame_max = min(info->max_msg_size, VMSG_FRAME_MAX);
 	bus->dev.parent = info->parent;
 	err = ida_alloc(&vmsg_bus_ida, GFP_KERNEL);
 	if (err < 0)
@@ -922,6 +1019,8 @@ void virtio_msg_bus_unregister(struct virtio_msg_bus *bus)
 	if (!READ_ONCE(bus->dead))
 		vmsg_bus_for_each(bus, vmsg_bus_remove_one);
 	wait_event(bus->dev_gone, !atomic_read(&bus->num_devs));
+	if (bus->info.ops->stop)
+		bus->info.ops->stop(bus);
 
 	/* With no devices left there is nothing to do about a death. */
 	scoped_guard(spinlock_irqsave, &bus->hot_lock)

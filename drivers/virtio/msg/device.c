@@ -99,7 +99,8 @@ int vmsg_dev_ask(struct vmsg_dev *vd, struct vmsg_msg *msg)
 
 static size_t vmsg_dev_room(struct vmsg_dev *vd, u8 type, u8 id)
 {
-	return vmsg_wire_data_room(VMSG_DIALECT_1, type, id, vd->frame_max);
+	return vmsg_wire_data_room(vd->bus->dialect, type, id,
+				   vd->frame_max);
 }
 
 /*
@@ -782,7 +783,7 @@ struct vmsg_dev *vmsg_dev_create(struct virtio_msg_bus *bus, u16 num)
 
 	if (!vd)
 		return NULL;
-	vd->frame_max = min(bus->info.max_msg_size, VMSG_FRAME_MAX);
+	vd->frame_max = bus->frame_max;
 	vd->frames = kcalloc(2, vd->frame_max, GFP_KERNEL);
 	if (!vd->frames) {
 		kfree(vd);

@@ -120,6 +120,8 @@ struct vmsg_kick {
  * struct virtio_msg_bus - a bus instance
  * @dev: /sys/class/virtio_msg/<name><num>, parent of the devices with a pool
  * @info: what the bus driver said
+ * @dialect: how the peer writes messages; set once, under @req_lock
+ * @frame_max: bytes of the largest frame that is used; shrinks with @dialect
  * @num: number of this instance
  * @dead: no frame will ever be answered again; set once, read anywhere
  * @leaving: devices may come no more; set once
@@ -148,6 +150,8 @@ struct vmsg_kick {
 struct virtio_msg_bus {
 	struct device dev;
 	struct virtio_msg_bus_info info;
+	enum vmsg_dialect dialect;
+	size_t frame_max;
 	int num;
 	bool dead;
 	bool leaving;

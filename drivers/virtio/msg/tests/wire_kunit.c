@@ -17,6 +17,23 @@
 
 KUNIT_ARRAY_PARAM_DESC(wire_vector, wire_vectors, name);
 
+static enum vmsg_dialect dialect_of(const struct wire_vector *v)
+{
+	return v->rfc ? VMSG_DIALECT_RFC : VMSG_DIALECT_1;
+}
+
+/* What is not about a vector is about revision 1, unless it says otherwise. */
+static int decode(const void *frame, size_t len, size_t max,
+		  struct vmsg_msg *msg)
+{
+	return vmsg_wire_decode(VMSG_DIALECT_1, frame, len, max, msg);
+}
+
+static int encode(const struct vmsg_msg *msg, void *frame, size_t room)
+{
+	return vmsg_wire_encode(VMSG_DIALECT_1, msg, frame, room);
+}
+
 static const struct wire_vector *vector_named(struct kunit *test,
 					      const char *name)
 {
@@ -66,8 +83,8 @@ static int decode_like(struct kunit *test, const struct wire_vector *v,
 	u8 *frame = frame_like(test, v, keep, surplus, size);
 	struct vmsg_msg msg;
 
-	return vmsg_wire_decode(VMSG_DIALECT_1, frame, keep + surplus, VIRTIO_MSG_MAX_SIZE,
-				&msg);
+	return vmsg_wire_decode(dialect_of(v), frame, keep + surplus,
+				VIRTIO_MSG_MAX_SIZE, &msg);
 }
 
 /* Compares all but the data pointers. */
@@ -91,7 +108,8 @@ static void wire_decode_vector(struct kunit *test)
 
 	memset(&msg, 0xff, sizeof(msg));
 	KUNIT_ASSERT_EQ(test, v->len,
-			vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len, v->len, &msg));
+			vmsg_wire_decode(dialect_of(v), frame, v->len, v->len,
+					 &msg));
 	expect_same(test, &msg, &v->msg);
 	KUNIT_ASSERT_EQ(test, (size_t)v->data_len, msg.data_len);
 	if (v->data_len)
@@ -110,7 +128,8 @@ static void wire_encode_vector(struct kunit *test)
 	msg.data_len = v->data_len;
 	memset(frame, 0xff, sizeof(frame));
 	KUNIT_ASSERT_EQ(test, v->len,
-			vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame)));
+			vmsg_wire_encode(dialect_of(v), &msg, frame,
+					 sizeof(frame)));
 	KUNIT_EXPECT_MEMEQ(test, frame, v->bytes, v->len);
 	/* Nothing is written behind it. */
 	if (v->len < sizeof(frame))
@@ -118,7 +137,8 @@ static void wire_encode_vector(struct kunit *test)
 	for (room = 0; room < v->len; room++) {
 		memset(frame, 0xee, sizeof(frame));
 		KUNIT_EXPECT_EQ(test, -EMSGSIZE,
-				vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, room));
+				vmsg_wire_encode(dialect_of(v), &msg, frame,
+						 room));
 		KUNIT_EXPECT_EQ(test, frame[room], 0xee);
 	}
 }
@@ -139,10 +159,10 @@ static void wire_header(struct kunit *test)
 	u8 frame[sizeof(want)];
 
 	KUNIT_ASSERT_EQ(test, (int)sizeof(want),
-			vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame)));
+			encode(&msg, frame, sizeof(frame)));
 	KUNIT_EXPECT_MEMEQ(test, frame, want, sizeof(want));
 	KUNIT_ASSERT_EQ(test, (int)sizeof(want),
-			vmsg_wire_decode(VMSG_DIALECT_1, frame, sizeof(frame), 52, &back));
+			decode(frame, sizeof(frame), 52, &back));
 	KUNIT_EXPECT_EQ(test, back.dev_num, 0x1234);
 	KUNIT_EXPECT_EQ(test, back.token, 0xabcd);
 }
@@ -177,7 +197,8 @@ static void wire_truncated(struct kunit *test)
 	}
 	/* One byte more than the bus allows. */
 	KUNIT_EXPECT_EQ(test, -EMSGSIZE,
-			vmsg_wire_decode(VMSG_DIALECT_1, v->bytes, v->len, v->len - 1, &msg));
+			vmsg_wire_decode(dialect_of(v), v->bytes, v->len,
+					 v->len - 1, &msg));
 }
 
 static void wire_surplus(struct kunit *test)
@@ -198,13 +219,14 @@ static void wire_surplus(struct kunit *test)
 			continue;
 		if (exact) {
 			KUNIT_EXPECT_EQ(test, -EMSGSIZE,
-					vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len + more,
-							 264, &msg));
+					vmsg_wire_decode(dialect_of(v), frame,
+							 v->len + more, 264,
+							 &msg));
 			continue;
 		}
 		KUNIT_ASSERT_EQ(test, (int)(v->len + more),
-				vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len + more, 264,
-						 &msg));
+				vmsg_wire_decode(dialect_of(v), frame,
+						 v->len + more, 264, &msg));
 		expect_same(test, &msg, &v->msg);
 		/* The answer to a write may bring back what was written. */
 		if (!strcmp(v->name, "SET_CONFIG resp applied"))
@@ -222,7 +244,8 @@ static void wire_reserved_type_bits(struct kunit *test)
 
 	frame[0] |= 0xfc;
 	KUNIT_ASSERT_EQ(test, v->len,
-			vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len, 264, &msg));
+			vmsg_wire_decode(dialect_of(v), frame, v->len, 264,
+					 &msg));
 	expect_same(test, &msg, &v->msg);
 }
 
@@ -241,8 +264,23 @@ static bool message_exists(u8 type, u8 id)
 	return memchr(transport, id, sizeof(transport));
 }
 
+static const enum vmsg_dialect wire_dialects[] = {
+	VMSG_DIALECT_1,
+	VMSG_DIALECT_RFC,
+};
+
+static void wire_dialect_desc(const enum vmsg_dialect *dialect, char *desc)
+{
+	strscpy(desc, *dialect == VMSG_DIALECT_RFC ? "RFC" : "revision 1",
+		KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(wire_dialect, wire_dialects, wire_dialect_desc);
+
 static void wire_unknown_ids(struct kunit *test)
 {
+	enum vmsg_dialect dialect =
+		*(const enum vmsg_dialect *)test->param_value;
 	/* Zeros are a legal payload of every message there is. */
 	u8 frame[64] = { [6] = sizeof(frame) };
 	struct vmsg_msg msg;
@@ -259,14 +297,15 @@ static void wire_unknown_ids(struct kunit *test)
 			if (want > 0 && !(type & BUS) && id == 0x40)
 				want = -EMSGSIZE;
 			KUNIT_EXPECT_EQ_MSG(test, want,
-					    vmsg_wire_decode(VMSG_DIALECT_1, frame,
+					    vmsg_wire_decode(dialect, frame,
 							     sizeof(frame), 264,
 							     &msg),
 					    "type %u id 0x%02x", type, id);
 			msg = (struct vmsg_msg) { .type = type, .id = id };
 			if (!message_exists(type, id))
 				KUNIT_EXPECT_EQ(test, -EINVAL,
-						vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame,
+						vmsg_wire_encode(dialect, &msg,
+								 frame,
 								 sizeof(frame)));
 			frame[6] = sizeof(frame);
 			frame[7] = 0;
@@ -341,9 +380,8 @@ static void wire_event_config_forms(struct kunit *test)
 		memset(frame + 21, forms[i].length >> 8 & 0xff, 3);
 		want = forms[i].good ? v->len + forms[i].data : -EMSGSIZE;
 		KUNIT_EXPECT_EQ_MSG(test, want,
-				    vmsg_wire_decode(VMSG_DIALECT_1, frame,
-						     v->len + forms[i].data,
-						     264, &msg),
+				    decode(frame, v->len + forms[i].data, 264,
+					   &msg),
 				    "form %u", i);
 		if (!forms[i].good)
 			continue;
@@ -364,20 +402,20 @@ static void wire_set_config_echo(struct kunit *test)
 	}, back;
 
 	/* Without the echo. */
-	KUNIT_ASSERT_EQ(test, 20, vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame)));
-	KUNIT_ASSERT_EQ(test, 20, vmsg_wire_decode(VMSG_DIALECT_1, frame, 20, 52, &back));
+	KUNIT_ASSERT_EQ(test, 20, encode(&msg, frame, sizeof(frame)));
+	KUNIT_ASSERT_EQ(test, 20, decode(frame, 20, 52, &back));
 	KUNIT_EXPECT_EQ(test, back.config.length, sizeof(bytes));
 	KUNIT_EXPECT_EQ(test, back.data_len, 0);
 	/* With the echo. */
 	msg.data = bytes;
 	msg.data_len = sizeof(bytes);
-	KUNIT_ASSERT_EQ(test, 28, vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame)));
-	KUNIT_ASSERT_EQ(test, 28, vmsg_wire_decode(VMSG_DIALECT_1, frame, 28, 52, &back));
+	KUNIT_ASSERT_EQ(test, 28, encode(&msg, frame, sizeof(frame)));
+	KUNIT_ASSERT_EQ(test, 28, decode(frame, 28, 52, &back));
 	KUNIT_ASSERT_EQ(test, back.data_len, sizeof(bytes));
 	KUNIT_EXPECT_MEMEQ(test, back.data, bytes, sizeof(bytes));
 	/* Half an echo is surplus that means nothing. */
 	frame[6] = 24;
-	KUNIT_ASSERT_EQ(test, 24, vmsg_wire_decode(VMSG_DIALECT_1, frame, 24, 52, &back));
+	KUNIT_ASSERT_EQ(test, 24, decode(frame, 24, 52, &back));
 	KUNIT_EXPECT_EQ(test, back.data_len, 0);
 }
 
@@ -404,8 +442,7 @@ static void wire_block_overflow(struct kunit *test)
 			count = cpu_to_le32(counts[i]);
 			memcpy(frame + 12, &count, sizeof(count));
 			KUNIT_EXPECT_EQ_MSG(test, -EMSGSIZE,
-					    vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len, 264,
-							     &msg),
+					    decode(frame, v->len, 264, &msg),
 					    "%s with 0x%x blocks", names[n],
 					    counts[i]);
 		}
@@ -415,7 +452,7 @@ static void wire_block_overflow(struct kunit *test)
 	frame = frame_like(test, v, v->len, 0, v->len);
 	memset(frame + 12, 0xff, 4);
 	KUNIT_EXPECT_EQ(test, v->len,
-			vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len, 264, &msg));
+			decode(frame, v->len, 264, &msg));
 }
 
 /* Lengths of configuration data that the frame does not have. */
@@ -439,14 +476,15 @@ static void wire_config_overflow(struct kunit *test)
 			length = cpu_to_le32(lengths[i]);
 			memcpy(frame + 16, &length, sizeof(length));
 			KUNIT_EXPECT_EQ(test, -EMSGSIZE,
-					vmsg_wire_decode(VMSG_DIALECT_1, frame, v->len, 264,
-							 &msg));
+					decode(frame, v->len, 264, &msg));
 		}
 	}
 }
 
 static void wire_bitmap(struct kunit *test)
 {
+	enum vmsg_dialect dialect =
+		*(const enum vmsg_dialect *)test->param_value;
 	static const struct {
 		u16 count;
 		u16 bytes;
@@ -457,6 +495,7 @@ static void wire_bitmap(struct kunit *test)
 	struct vmsg_msg msg, back;
 	u8 *frame, *bits;
 	unsigned int i;
+	u16 next;
 	int size;
 
 	frame = kunit_kzalloc(test, 14 + 8192, GFP_KERNEL);
@@ -476,23 +515,27 @@ static void wire_bitmap(struct kunit *test)
 			.data_len = maps[i].bytes,
 		};
 		KUNIT_ASSERT_EQ(test, size,
-				vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, 14 + 8192));
+				vmsg_wire_encode(dialect, &msg, frame,
+						 14 + 8192));
 		KUNIT_ASSERT_EQ(test, size,
-				vmsg_wire_decode(VMSG_DIALECT_1, frame, size,
+				vmsg_wire_decode(dialect, frame, size,
 						 VIRTIO_MSG_MAX_SIZE, &back));
 		KUNIT_EXPECT_EQ(test, back.devices.count, maps[i].count);
-		KUNIT_EXPECT_EQ(test, back.devices.next_offset, 0x8001);
+		/* The RFC ends with a window of nothing that has a successor. */
+		next = dialect == VMSG_DIALECT_RFC && !maps[i].count ? 0 : 0x8001;
+		KUNIT_EXPECT_EQ(test, back.devices.next_offset, next);
 		KUNIT_EXPECT_EQ(test, back.data_len, (size_t)maps[i].bytes);
 		if (!maps[i].bytes)
 			continue;
 		/* A byte less of the bitmap. */
 		put_unaligned_le16(size - 1, frame + 6);
 		KUNIT_EXPECT_EQ(test, -EMSGSIZE,
-				vmsg_wire_decode(VMSG_DIALECT_1, frame, size - 1,
+				vmsg_wire_decode(dialect, frame, size - 1,
 						 VIRTIO_MSG_MAX_SIZE, &back));
 		msg.data_len--;
 		KUNIT_EXPECT_EQ(test, -EINVAL,
-				vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, 14 + 8192));
+				vmsg_wire_encode(dialect, &msg, frame,
+						 14 + 8192));
 	}
 }
 
@@ -526,7 +569,7 @@ static void wire_encode_mismatch(struct kunit *test)
 		msg = wrong[i];
 		msg.data = data;
 		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
-				    vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, sizeof(frame)),
+				    encode(&msg, frame, sizeof(frame)),
 				    "case %u", i);
 	}
 }
@@ -547,13 +590,14 @@ static void wire_encode_largest(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, frame);
 	KUNIT_ASSERT_NOT_NULL(test, data);
 	msg.data = data;
-	KUNIT_EXPECT_EQ(test, 65535, vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, room));
+	KUNIT_EXPECT_EQ(test, 65535, encode(&msg, frame, room));
 	msg.config.length++;
 	msg.data_len++;
-	KUNIT_EXPECT_EQ(test, -EMSGSIZE, vmsg_wire_encode(VMSG_DIALECT_1, &msg, frame, room));
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, encode(&msg, frame, room));
 }
 
 struct wire_capacity {
+	enum vmsg_dialect dialect;
 	u32 max;
 	u32 config;
 	u32 event;
@@ -562,45 +606,51 @@ struct wire_capacity {
 };
 
 static const struct wire_capacity wire_capacities[] = {
-	{ 52, 32, 28, 9, 304 },
-	{ 128, 108, 104, 28, 912 },
-	{ 264, 244, 240, 62, 2000 },
-	{ 65535, 65515, 65511, 16379, 65521 * 8 },
+	{ VMSG_DIALECT_1, 52, 32, 28, 9, 304 },
+	{ VMSG_DIALECT_1, 64, 44, 40, 12, 400 },
+	{ VMSG_DIALECT_1, 128, 108, 104, 28, 912 },
+	{ VMSG_DIALECT_1, 264, 244, 240, 62, 2000 },
+	{ VMSG_DIALECT_1, 65535, 65515, 65511, 16379, 65521 * 8 },
+	{ VMSG_DIALECT_RFC, VMSG_RFC_MAX_SIZE, 28, 24, 8, 272 },
 };
 
 static void wire_capacity_desc(const struct wire_capacity *c, char *desc)
 {
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u bytes", c->max);
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s%u bytes",
+		 c->dialect == VMSG_DIALECT_RFC ? "RFC " : "", c->max);
 }
 
 KUNIT_ARRAY_PARAM(wire_capacity, wire_capacities, wire_capacity_desc);
+
+static size_t room(const struct wire_capacity *c, u8 type, u8 id)
+{
+	return vmsg_wire_data_room(c->dialect, type, id, c->max);
+}
 
 static void wire_data_room(struct kunit *test)
 {
 	const struct wire_capacity *c = test->param_value;
 
-	KUNIT_EXPECT_EQ(test, c->config,
-			vmsg_wire_data_room(VMSG_DIALECT_1, RESP, VIRTIO_MSG_GET_CONFIG, c->max));
-	KUNIT_EXPECT_EQ(test, c->config,
-			vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_SET_CONFIG, c->max));
-	KUNIT_EXPECT_EQ(test, c->event,
-			vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_EVENT_CONFIG, c->max));
+	KUNIT_EXPECT_EQ(test, c->config, room(c, RESP, VIRTIO_MSG_GET_CONFIG));
+	KUNIT_EXPECT_EQ(test, c->config, room(c, 0, VIRTIO_MSG_SET_CONFIG));
+	KUNIT_EXPECT_EQ(test, c->event, room(c, 0, VIRTIO_MSG_EVENT_CONFIG));
 	KUNIT_EXPECT_EQ(test, c->blocks,
-			vmsg_wire_data_room(VMSG_DIALECT_1, RESP, VIRTIO_MSG_GET_DEVICE_FEATURES,
-					    c->max) / 4);
+			room(c, RESP, VIRTIO_MSG_GET_DEVICE_FEATURES) / 4);
 	KUNIT_EXPECT_EQ(test, c->blocks,
-			vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_SET_DRIVER_FEATURES,
-					    c->max) / 4);
+			room(c, 0, VIRTIO_MSG_SET_DRIVER_FEATURES) / 4);
 	KUNIT_EXPECT_EQ(test, c->slots,
-			8 * vmsg_wire_data_room(VMSG_DIALECT_1, RESP | BUS,
-						VIRTIO_MSG_BUS_GET_DEVICES,
-						c->max));
+			8 * room(c, RESP | BUS, VIRTIO_MSG_BUS_GET_DEVICES));
 	/* Messages without data, unknown ones, and no room at all. */
+	KUNIT_EXPECT_EQ(test, 0, room(c, 0, VIRTIO_MSG_GET_CONFIG));
+	KUNIT_EXPECT_EQ(test, 0, room(c, 0, 0x3f));
 	KUNIT_EXPECT_EQ(test, 0,
-			vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_GET_CONFIG, c->max));
-	KUNIT_EXPECT_EQ(test, 0, vmsg_wire_data_room(VMSG_DIALECT_1, 0, 0x3f, c->max));
-	KUNIT_EXPECT_EQ(test, 0,
-			vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_SET_CONFIG, 19));
+			vmsg_wire_data_room(c->dialect, 0,
+					    VIRTIO_MSG_SET_CONFIG, 19));
+	/* What GET_DEVICES asks for at a time. */
+	KUNIT_EXPECT_EQ(test, c->dialect == VMSG_DIALECT_1 ? c->slots : 32,
+			vmsg_wire_window(c->dialect, c->max));
+	KUNIT_EXPECT_EQ(test, 32,
+			vmsg_wire_window(VMSG_DIALECT_UNKNOWN, c->max));
 }
 
 static void wire_blocks(struct kunit *test)
@@ -623,6 +673,142 @@ static void wire_blocks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmsg_wire_block(&msg, U32_MAX), 0);
 }
 
+/*
+ * The RFC
+ */
+
+/* The messages that revision 1 has changed. */
+static bool rfc_differs(const struct vmsg_msg *msg)
+{
+	bool resp = msg->type & RESP;
+
+	if (msg->type & BUS)
+		return resp && msg->id == VIRTIO_MSG_BUS_GET_DEVICES;
+	switch (msg->id) {
+	case VIRTIO_MSG_GET_DEVICE_INFO:
+	case VIRTIO_MSG_GET_SHM:
+	case VIRTIO_MSG_GET_VQUEUE:
+		return resp;
+	case VIRTIO_MSG_SET_VQUEUE:
+		return !resp;
+	}
+	return false;
+}
+
+/* All others are the same in both. */
+static void wire_rfc_same(struct kunit *test)
+{
+	const struct wire_vector *v = test->param_value;
+	struct vmsg_msg msg;
+	u8 frame[sizeof(v->bytes)];
+
+	if (v->rfc || rfc_differs(&v->msg)) {
+		kunit_skip(test, "not of both dialects");
+		return;
+	}
+	KUNIT_ASSERT_EQ(test, v->len,
+			vmsg_wire_decode(VMSG_DIALECT_RFC, v->bytes, v->len,
+					 264, &msg));
+	expect_same(test, &msg, &v->msg);
+	KUNIT_EXPECT_EQ(test, (size_t)v->data_len, msg.data_len);
+	KUNIT_ASSERT_EQ(test, v->len,
+			vmsg_wire_encode(VMSG_DIALECT_RFC, &msg, frame,
+					 sizeof(frame)));
+	KUNIT_EXPECT_MEMEQ(test, frame, v->bytes, v->len);
+}
+
+/* Bits become blocks, and a part of a block is one. */
+static void wire_rfc_feature_bits(struct kunit *test)
+{
+	static const struct {
+		u32 bits;
+		u32 blocks;
+	} sizes[] = {
+		{ 0, 0 }, { 1, 1 }, { 31, 1 }, { 32, 1 }, { 33, 2 }, { 64, 2 },
+		{ 65, 3 }, { 0x7fffffff, 0x4000000 }, { 0xffffffe1, 0x8000000 },
+		{ 0xffffffff, 0x8000000 },
+	};
+	const struct wire_vector *v =
+		vector_named(test, "RFC GET_DEVICE_INFO resp blk");
+	struct vmsg_msg msg;
+	unsigned int i;
+	u8 *frame;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		frame = frame_like(test, v, v->len, 0, v->len);
+		put_unaligned_le32(sizes[i].bits, frame + 16);
+		KUNIT_ASSERT_EQ(test, v->len,
+				vmsg_wire_decode(VMSG_DIALECT_RFC, frame,
+						 v->len, 52, &msg));
+		KUNIT_EXPECT_EQ_MSG(test, msg.info.num_feature_blocks,
+				    sizes[i].blocks, "%u bits", sizes[i].bits);
+	}
+}
+
+/* A queue has no flags: it is enabled when it has an address. */
+static void wire_rfc_get_vqueue(struct kunit *test)
+{
+	static const u64 descs[] = { 0, 1, 0x10000, 0x100000000, 1ULL << 63 };
+	const struct wire_vector *v =
+		vector_named(test, "RFC GET_VQUEUE resp configured");
+	struct vmsg_msg msg;
+	unsigned int i;
+	u8 *frame;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(descs); i++) {
+		frame = frame_like(test, v, v->len, 0, v->len);
+		/* The word that is a flag elsewhere says nothing. */
+		put_unaligned_le32(i & 1 ? U32_MAX : 0, frame + 20);
+		put_unaligned_le64(descs[i / 2], frame + 24);
+		KUNIT_ASSERT_EQ(test, v->len,
+				vmsg_wire_decode(VMSG_DIALECT_RFC, frame,
+						 v->len, 52, &msg));
+		KUNIT_EXPECT_EQ(test, msg.vqueue.desc, descs[i / 2]);
+		KUNIT_EXPECT_EQ(test, msg.vqueue.flags,
+				descs[i / 2] ? VIRTIO_MSG_VQUEUE_ENABLED : 0);
+	}
+}
+
+/* Whatever its second word is, a SET_VQUEUE configures and enables. */
+static void wire_rfc_set_vqueue(struct kunit *test)
+{
+	static const u32 words[] = { 0, 1, 2, 3, 0x3d, 0xffffffff };
+	const struct wire_vector *v = vector_named(test, "RFC SET_VQUEUE req");
+	struct vmsg_msg msg;
+	unsigned int i;
+	u8 *frame;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		frame = frame_like(test, v, v->len, 0, v->len);
+		put_unaligned_le32(words[i], frame + 12);
+		KUNIT_ASSERT_EQ(test, v->len,
+				vmsg_wire_decode(VMSG_DIALECT_RFC, frame,
+						 v->len, 52, &msg));
+		KUNIT_EXPECT_EQ(test, msg.vqueue.flags,
+				VIRTIO_MSG_VQUEUE_OP_ENABLE);
+		KUNIT_EXPECT_EQ(test, msg.vqueue.size, 128);
+	}
+}
+
+/* One dialect's frame in the other one's terms is not what was said. */
+static void wire_rfc_apart(struct kunit *test)
+{
+	const struct wire_vector *v =
+		vector_named(test, "RFC BUS GET_DEVICES resp, last");
+	struct vmsg_msg msg;
+
+	/* It says "9 devices, and no more"; here, "9 is next, and no device". */
+	KUNIT_ASSERT_EQ(test, v->len, decode(v->bytes, v->len, 52, &msg));
+	KUNIT_EXPECT_EQ(test, msg.devices.next_offset, 9);
+	KUNIT_EXPECT_EQ(test, msg.devices.count, 0);
+	KUNIT_EXPECT_EQ(test, msg.data_len, 0);
+
+	v = vector_named(test, "RFC GET_DEVICE_INFO resp blk");
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, decode(v->bytes, v->len, 52, &msg));
+	v = vector_named(test, "RFC GET_SHM resp");
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, decode(v->bytes, v->len, 52, &msg));
+}
+
 static struct kunit_case wire_cases[] = {
 	KUNIT_CASE_PARAM(wire_decode_vector, wire_vector_gen_params),
 	KUNIT_CASE_PARAM(wire_encode_vector, wire_vector_gen_params),
@@ -632,16 +818,21 @@ static struct kunit_case wire_cases[] = {
 	KUNIT_CASE(wire_header),
 	KUNIT_CASE(wire_frame_header_only),
 	KUNIT_CASE(wire_sizes),
-	KUNIT_CASE(wire_unknown_ids),
+	KUNIT_CASE_PARAM(wire_unknown_ids, wire_dialect_gen_params),
 	KUNIT_CASE(wire_event_config_forms),
 	KUNIT_CASE(wire_set_config_echo),
 	KUNIT_CASE(wire_block_overflow),
 	KUNIT_CASE(wire_config_overflow),
-	KUNIT_CASE(wire_bitmap),
+	KUNIT_CASE_PARAM(wire_bitmap, wire_dialect_gen_params),
 	KUNIT_CASE(wire_encode_mismatch),
 	KUNIT_CASE(wire_encode_largest),
 	KUNIT_CASE_PARAM(wire_data_room, wire_capacity_gen_params),
 	KUNIT_CASE(wire_blocks),
+	KUNIT_CASE_PARAM(wire_rfc_same, wire_vector_gen_params),
+	KUNIT_CASE(wire_rfc_feature_bits),
+	KUNIT_CASE(wire_rfc_get_vqueue),
+	KUNIT_CASE(wire_rfc_set_vqueue),
+	KUNIT_CASE(wire_rfc_apart),
 	{}
 };
 

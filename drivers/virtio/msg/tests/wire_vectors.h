@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * virtio-msg: frames of transport revision 1, and what they say.
+ * virtio-msg: frames of both dialects, and what they say.
  *
- * All are of device 3 with token 0. What a number is on the wire and what it is
- * in struct vmsg_msg is written down independently here, so that a mistake that
- * encoder and decoder share is found.
+ * Those of revision 1 are of device 3 with token 0; the ones of the RFC come at
+ * the end, some as a device model of that time has sent them. What a number is
+ * on the wire and what it is in struct vmsg_msg is written down independently
+ * here, so that a mistake that encoder and decoder share is found.
  */
 #ifndef _VIRTIO_MSG_WIRE_VECTORS_H
 #define _VIRTIO_MSG_WIRE_VECTORS_H
@@ -14,6 +15,7 @@
 /**
  * struct wire_vector - one frame
  * @name: for the test report
+ * @rfc: the dialect is VMSG_DIALECT_RFC, not revision 1
  * @len: bytes of the frame
  * @bytes: the frame
  * @data_len: how many of them, at the end, are data behind the fixed part
@@ -21,6 +23,7 @@
  */
 struct wire_vector {
 	const char *name;
+	bool rfc;
 	u8 len;
 	u8 bytes[52];
 	u8 data_len;
@@ -634,6 +637,171 @@ static const struct wire_vector wire_vectors[] = {
 			.id = VIRTIO_MSG_BUS_EVENT_DEVICE,
 			.event_device.dev_num = 3,
 			.event_device.state = 2,
+		},
+	},
+	{
+		.name = "RFC GET_DEVICE_INFO resp blk",
+		.rfc = true,
+		.len = 32,
+		.bytes = {
+			0x01, 0x02, 0x01, 0x00, 0x21, 0x00, 0x20, 0x00, 0x02,
+			0x00, 0x00, 0x00, 0x51, 0x45, 0x4d, 0x55, 0x40, 0x00,
+			0x00, 0x00, 0x39, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00,
+			0x00, 0x00, 0x00, 0x00, 0x00,
+		},
+		.msg = {
+			.type = VIRTIO_MSG_TYPE_RESPONSE,
+			.id = VIRTIO_MSG_GET_DEVICE_INFO,
+			.dev_num = 1,
+			.token = 0x21,
+			.info.device_id = 2,
+			.info.vendor_id = 0x554d4551,
+			.info.num_feature_blocks = 2,
+			.info.config_size = 57,
+			.info.max_virtqueues = 1,
+		},
+	},
+	{
+		.name = "RFC GET_DEVICE_INFO resp admin",
+		.rfc = true,
+		.len = 32,
+		.bytes = {
+			0x01, 0x02, 0x03, 0x00, 0x00, 0x00, 0x20, 0x00, 0x01,
+			0x00, 0x00, 0x00, 0xf4, 0x1a, 0x00, 0x00, 0x80, 0x00,
+			0x00, 0x00, 0x0a, 0x00, 0x00, 0x00, 0x05, 0x00, 0x01,
+			0x00, 0x34, 0x12, 0xcd, 0xab,
+		},
+		.msg = {
+			.type = VIRTIO_MSG_TYPE_RESPONSE,
+			.id = VIRTIO_MSG_GET_DEVICE_INFO,
+			.dev_num = 3,
+			.info.device_id = 1,
+			.info.vendor_id = 0x1af4,
+			.info.num_feature_blocks = 4,
+			.info.config_size = 10,
+			.info.max_virtqueues = 0x10005,
+			.info.admin_vq_start = 0x1234,
+			.info.admin_vq_count = 0xabcd,
+		},
+	},
+	{
+		.name = "RFC GET_VQUEUE resp unconfigured",
+		.rfc = true,
+		.len = 48,
+		.bytes = {
+			0x01, 0x09, 0x03, 0x00, 0x00, 0x00, 0x30, 0x00, 0x01,
+			0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01,
+			0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+			0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+			0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+			0x00, 0x00, 0x00,
+		},
+		.msg = {
+			.type = VIRTIO_MSG_TYPE_RESPONSE,
+			.id = VIRTIO_MSG_GET_VQUEUE,
+			.dev_num = 3,
+			.vqueue.index = 1,
+			.vqueue.max_size = 256,
+			.vqueue.size = 256,
+		},
+	},
+	{
+		.name = "RFC GET_VQUEUE resp configured",
+		.rfc = true,
+		.len = 48,
+		.bytes = {
+			0x01, 0x09, 0x03, 0x00, 0x00, 0x00, 0x30, 0x00, 0x00,
+			0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x80, 0x00,
+			0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+			0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x08, 0x01, 0x00,
+			0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x01, 0x00, 0x00,
+			0x00, 0x00, 0x00,
+		},
+		.msg = {
+			.type = VIRTIO_MSG_TYPE_RESPONSE,
+			.id = VIRTIO_MSG_GET_VQUEUE,
+			.dev_num = 3,
+			.vqueue.max_size = 256,
+			.vqueue.size = 128,
+			.vqueue.flags = VIRTIO_MSG_VQUEUE_ENABLED,
+			.vqueue.desc = 0x100000000,
+			.vqueue.driver = 0x10800,
+			.vqueue.device = 0x11000,
+		},
+	},
+	{
+		.name = "RFC SET_VQUEUE req",
+		.rfc = true,
+		.len = 48,
+		.bytes = {
+			0x00, 0x0a, 0x03, 0x00, 0x00, 0x00, 0x30, 0x00, 0x02,
+			0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x80, 0x00,
+			0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01,
+			0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x08, 0x01, 0x00,
+			0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x01, 0x00, 0x00,
+			0x00, 0x00, 0x00,
+		},
+		.msg = {
+			.id = VIRTIO_MSG_SET_VQUEUE,
+			.dev_num = 3,
+			.vqueue.index = 2,
+			.vqueue.flags = VIRTIO_MSG_VQUEUE_OP_ENABLE,
+			.vqueue.size = 128,
+			.vqueue.desc = 0x10000,
+			.vqueue.driver = 0x10800,
+			.vqueue.device = 0x11000,
+		},
+	},
+	{
+		.name = "RFC GET_SHM resp",
+		.rfc = true,
+		.len = 20,
+		.bytes = {
+			0x01, 0x0c, 0x03, 0x00, 0x00, 0x00, 0x14, 0x00, 0x05,
+			0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x80, 0x00, 0x00,
+			0x00, 0xf0,
+		},
+		.msg = {
+			.type = VIRTIO_MSG_TYPE_RESPONSE,
+			.id = VIRTIO_MSG_GET_SHM,
+			.dev_num = 3,
+			.shm.id = 5,
+			.shm.length = 0x80100000,
+			.shm.address = 0xf0000000,
+		},
+	},
+	{
+		.name = "RFC BUS GET_DEVICES resp, next 32",
+		.rfc = true,
+		.len = 18,
+		.bytes = {
+			0x03, 0x02, 0x00, 0x00, 0x00, 0x00, 0x12, 0x00, 0x00,
+			0x00, 0x20, 0x00, 0x20, 0x00, 0x0f, 0x00, 0x00, 0x00,
+		},
+		.data_len = 4,
+		.msg = {
+			.type = VIRTIO_MSG_TYPE_RESPONSE |
+				VIRTIO_MSG_TYPE_BUS,
+			.id = VIRTIO_MSG_BUS_GET_DEVICES,
+			.devices.next_offset = 32,
+			.devices.count = 32,
+		},
+	},
+	{
+		.name = "RFC BUS GET_DEVICES resp, last",
+		.rfc = true,
+		.len = 16,
+		.bytes = {
+			0x03, 0x02, 0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x20,
+			0x00, 0x09, 0x00, 0x00, 0x00, 0x00, 0x01,
+		},
+		.data_len = 2,
+		.msg = {
+			.type = VIRTIO_MSG_TYPE_RESPONSE |
+				VIRTIO_MSG_TYPE_BUS,
+			.id = VIRTIO_MSG_BUS_GET_DEVICES,
+			.devices.offset = 32,
+			.devices.count = 9,
 		},
 	},
 };
