@@ -637,7 +637,7 @@ struct bus_limit {
 static const struct bus_limit bus_limits[] = {
 	{ "smallest", 1, 52, 1, true },
 	{ "largest", 1, 65535, 60000, true },
-	{ "revision 0", 0, 264, 100, false },
+	{ "revision to be found", 0, 264, 100, true },
 	{ "revision 2", 2, 264, 100, false },
 	{ "51 bytes", 1, 51, 100, false },
 	{ "65536 bytes", 1, 65536, 100, false },

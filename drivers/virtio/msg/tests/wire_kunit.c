@@ -698,23 +698,27 @@ static bool rfc_differs(const struct vmsg_msg *msg)
 /* All others are the same in both. */
 static void wire_rfc_same(struct kunit *test)
 {
-	const struct wire_vector *v = test->param_value;
+	const struct wire_vector *v;
 	struct vmsg_msg msg;
 	u8 frame[sizeof(v->bytes)];
+	unsigned int same = 0;
 
-	if (v->rfc || rfc_differs(&v->msg)) {
-		kunit_skip(test, "not of both dialects");
-		return;
+	for (v = wire_vectors; v < wire_vectors + ARRAY_SIZE(wire_vectors); v++) {
+		if (v->rfc || rfc_differs(&v->msg))
+			continue;
+		KUNIT_ASSERT_EQ_MSG(test, v->len,
+				    vmsg_wire_decode(VMSG_DIALECT_RFC, v->bytes,
+						     v->len, 264, &msg),
+				    "%s", v->name);
+		expect_same(test, &msg, &v->msg);
+		KUNIT_EXPECT_EQ(test, (size_t)v->data_len, msg.data_len);
+		KUNIT_ASSERT_EQ(test, v->len,
+				vmsg_wire_encode(VMSG_DIALECT_RFC, &msg, frame,
+						 sizeof(frame)));
+		KUNIT_EXPECT_MEMEQ(test, frame, v->bytes, v->len);
+		same++;
 	}
-	KUNIT_ASSERT_EQ(test, v->len,
-			vmsg_wire_decode(VMSG_DIALECT_RFC, v->bytes, v->len,
-					 264, &msg));
-	expect_same(test, &msg, &v->msg);
-	KUNIT_EXPECT_EQ(test, (size_t)v->data_len, msg.data_len);
-	KUNIT_ASSERT_EQ(test, v->len,
-			vmsg_wire_encode(VMSG_DIALECT_RFC, &msg, frame,
-					 sizeof(frame)));
-	KUNIT_EXPECT_MEMEQ(test, frame, v->bytes, v->len);
+	KUNIT_EXPECT_GT(test, same, 20);
 }
 
 /* Bits become blocks, and a part of a block is one. */
@@ -828,7 +832,7 @@ static struct kunit_case wire_cases[] = {
 	KUNIT_CASE(wire_encode_largest),
 	KUNIT_CASE_PARAM(wire_data_room, wire_capacity_gen_params),
 	KUNIT_CASE(wire_blocks),
-	KUNIT_CASE_PARAM(wire_rfc_same, wire_vector_gen_params),
+	KUNIT_CASE(wire_rfc_same),
 	KUNIT_CASE(wire_rfc_feature_bits),
 	KUNIT_CASE(wire_rfc_get_vqueue),
 	KUNIT_CASE(wire_rfc_set_vqueue),
