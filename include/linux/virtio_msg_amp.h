@@ -33,14 +33,14 @@ struct virtio_msg_pool;
  * @stop: When it returns, no call of virtio_msg_amp_interrupt() is running or
  *	begins any more. Called from virtio_msg_amp_unregister(), if
  *	virtio_msg_amp_start() has been called.
- * @cut: The device side is dead: takes away its access to this machine's memory.
- *	Optional.
+ * @dma: Lets the device side reach this machine's memory, or takes that away
+ *	again. Optional.
  *	Called in process context, may sleep.
  */
 struct virtio_msg_amp_ops {
 	void (*doorbell)(void *priv);
 	void (*stop)(void *priv);
-	void (*cut)(void *priv);
+	void (*dma)(void *priv, bool on);
 };
 
 /**
