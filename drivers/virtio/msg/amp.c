@@ -511,10 +511,9 @@ static void vmsg_amp_link_work(struct work_struct *work)
 struct virtio_msg_amp *
 virtio_msg_amp_register(const struct virtio_msg_amp_info *info)
 {
-	struct virtio_msg_amp *amp;
+	struct virtio_msg_amp *amp = kzalloc(sizeof(*amp), GFP_KERNEL);
 	const char *bad;
 
-	amp = kzalloc(sizeof(*amp), GFP_KERNEL);
 	if (!amp)
 		return ERR_PTR(-ENOMEM);
 	amp->info = *info;

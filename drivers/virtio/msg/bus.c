@@ -218,7 +218,7 @@ static void vmsg_bus_set_dialect(struct virtio_msg_bus *bus,
 	bus->dialect = dialect;
 	if (dialect != VMSG_DIALECT_RFC)
 		return;
-	bus->frame_max = min(bus->frame_max, (size_t)VMSG_RFC_MAX_SIZE);
+	bus->frame_max = min_t(size_t, bus->frame_max, VMSG_RFC_MAX_SIZE);
 	/* That dialect knows no other profile. */
 	bus->info.features |= BIT_ULL(VIRTIO_MSG_F_STRICT_CONFIG_GENERATION);
 }

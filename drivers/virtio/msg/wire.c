@@ -39,124 +39,131 @@ struct vmsg_field {
 
 /* Ends a list of fields. */
 #define FIELD_END {}
-#define MEMBER_SIZE(strct, member)	sizeof(((strct *)0)->member)
-#define FIELD(strct, wire_member, host_member) {			\
+#define FIELD(strct, wire_member, host_member, wire_bytes, host_bytes) { \
 	.wire = offsetof(struct virtio_msg_##strct, wire_member),	\
-	.wire_width = MEMBER_SIZE(struct virtio_msg_##strct, wire_member), \
+	.wire_width = (wire_bytes),					\
 	.host = offsetof(struct vmsg_msg, host_member),			\
-	.host_width = MEMBER_SIZE(struct vmsg_msg, host_member),	\
+	.host_width = (host_bytes),					\
 }
 
+#define LE16(strct, wire, host)		FIELD(strct, wire, host, 2, 2)
+#define LE32(strct, wire, host)		FIELD(strct, wire, host, 4, 4)
+#define LE64(strct, wire, host)		FIELD(strct, wire, host, 8, 8)
+#define UUID(strct, wire, host)		FIELD(strct, wire, host, 16, 16)
+/* Numbers that are smaller on the wire. */
+#define LE16_32(strct, wire, host)	FIELD(strct, wire, host, 2, 4)
+#define LE32_64(strct, wire, host)	FIELD(strct, wire, host, 4, 8)
+
 static const struct vmsg_field vmsg_info[] = {
-	FIELD(device_info, device_id, info.device_id),
-	FIELD(device_info, vendor_id, info.vendor_id),
-	FIELD(device_info, device_uuid, info.uuid),
-	FIELD(device_info, num_feature_blocks, info.num_feature_blocks),
-	FIELD(device_info, config_size, info.config_size),
-	FIELD(device_info, max_virtqueues, info.max_virtqueues),
-	FIELD(device_info, admin_vq_start, info.admin_vq_start),
-	FIELD(device_info, admin_vq_count, info.admin_vq_count),
+	LE32(device_info, device_id, info.device_id),
+	LE32(device_info, vendor_id, info.vendor_id),
+	UUID(device_info, device_uuid, info.uuid),
+	LE32(device_info, num_feature_blocks, info.num_feature_blocks),
+	LE32(device_info, config_size, info.config_size),
+	LE32(device_info, max_virtqueues, info.max_virtqueues),
+	LE32(device_info, admin_vq_start, info.admin_vq_start),
+	LE32(device_info, admin_vq_count, info.admin_vq_count),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_features[] = {
-	FIELD(features, block_index, features.index),
-	FIELD(features, num_blocks, features.count),
+	LE32(features, block_index, features.index),
+	LE32(features, num_blocks, features.count),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_config[] = {
-	FIELD(get_config, offset, config.offset),
-	FIELD(get_config, length, config.length),
+	LE32(get_config, offset, config.offset),
+	LE32(get_config, length, config.length),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_config[] = {
-	FIELD(config, generation, config.generation),
-	FIELD(config, offset, config.offset),
-	FIELD(config, length, config.length),
+	LE32(config, generation, config.generation),
+	LE32(config, offset, config.offset),
+	LE32(config, length, config.length),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_status[] = {
-	FIELD(status, status, status),
+	LE32(status, status, status),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_vqueue_index[] = {
-	FIELD(vqueue_index, index, vqueue.index),
+	LE32(vqueue_index, index, vqueue.index),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_vqueue_resp[] = {
-	FIELD(get_vqueue_resp, index, vqueue.index),
-	FIELD(get_vqueue_resp, max_size, vqueue.max_size),
-	FIELD(get_vqueue_resp, cur_size, vqueue.size),
-	FIELD(get_vqueue_resp, flags, vqueue.flags),
-	FIELD(get_vqueue_resp, desc, vqueue.desc),
-	FIELD(get_vqueue_resp, driver, vqueue.driver),
-	FIELD(get_vqueue_resp, device, vqueue.device),
+	LE32(get_vqueue_resp, index, vqueue.index),
+	LE32(get_vqueue_resp, max_size, vqueue.max_size),
+	LE32(get_vqueue_resp, cur_size, vqueue.size),
+	LE32(get_vqueue_resp, flags, vqueue.flags),
+	LE64(get_vqueue_resp, desc, vqueue.desc),
+	LE64(get_vqueue_resp, driver, vqueue.driver),
+	LE64(get_vqueue_resp, device, vqueue.device),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_set_vqueue[] = {
-	FIELD(set_vqueue, index, vqueue.index),
-	FIELD(set_vqueue, flags, vqueue.flags),
-	FIELD(set_vqueue, size, vqueue.size),
-	FIELD(set_vqueue, reserved, vqueue.reserved),
-	FIELD(set_vqueue, desc, vqueue.desc),
-	FIELD(set_vqueue, driver, vqueue.driver),
-	FIELD(set_vqueue, device, vqueue.device),
+	LE32(set_vqueue, index, vqueue.index),
+	LE32(set_vqueue, flags, vqueue.flags),
+	LE32(set_vqueue, size, vqueue.size),
+	LE32(set_vqueue, reserved, vqueue.reserved),
+	LE64(set_vqueue, desc, vqueue.desc),
+	LE64(set_vqueue, driver, vqueue.driver),
+	LE64(set_vqueue, device, vqueue.device),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_shm[] = {
-	FIELD(get_shm, shmid, shm.id),
+	LE32(get_shm, shmid, shm.id),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_shm_resp[] = {
-	FIELD(get_shm_resp, shmid, shm.id),
-	FIELD(get_shm_resp, length, shm.length),
-	FIELD(get_shm_resp, address, shm.address),
+	LE32(get_shm_resp, shmid, shm.id),
+	LE64(get_shm_resp, length, shm.length),
+	LE64(get_shm_resp, address, shm.address),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_event_config[] = {
-	FIELD(event_config, status, event_config.status),
-	FIELD(event_config, generation, event_config.generation),
-	FIELD(event_config, offset, event_config.offset),
-	FIELD(event_config, length, event_config.length),
+	LE32(event_config, status, event_config.status),
+	LE32(event_config, generation, event_config.generation),
+	LE32(event_config, offset, event_config.offset),
+	LE32(event_config, length, event_config.length),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_event_avail[] = {
-	FIELD(event_avail, index, vqueue.index),
-	FIELD(event_avail, next_offset, vqueue.next_offset),
+	LE32(event_avail, index, vqueue.index),
+	LE32(event_avail, next_offset, vqueue.next_offset),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_devices[] = {
-	FIELD(get_devices, offset, devices.offset),
-	FIELD(get_devices, count, devices.count),
+	LE16(get_devices, offset, devices.offset),
+	LE16(get_devices, count, devices.count),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_get_devices_resp[] = {
-	FIELD(get_devices_resp, offset, devices.offset),
-	FIELD(get_devices_resp, next_offset, devices.next_offset),
-	FIELD(get_devices_resp, count, devices.count),
+	LE16(get_devices_resp, offset, devices.offset),
+	LE16(get_devices_resp, next_offset, devices.next_offset),
+	LE16(get_devices_resp, count, devices.count),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_ping[] = {
-	FIELD(ping, data, ping),
+	LE32(ping, data, ping),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_event_device[] = {
-	FIELD(event_device, dev_num, event_device.dev_num),
-	FIELD(event_device, state, event_device.state),
+	LE16(event_device, dev_num, event_device.dev_num),
+	LE16(event_device, state, event_device.state),
 	FIELD_END
 };
 
@@ -271,27 +278,27 @@ struct virtio_msg_rfc_get_devices_resp {
 };
 
 static const struct vmsg_field vmsg_rfc_info[] = {
-	FIELD(rfc_device_info, device_id, info.device_id),
-	FIELD(rfc_device_info, vendor_id, info.vendor_id),
-	FIELD(rfc_device_info, num_feature_bits, info.num_feature_blocks),
-	FIELD(rfc_device_info, config_size, info.config_size),
-	FIELD(rfc_device_info, max_virtqueues, info.max_virtqueues),
-	FIELD(rfc_device_info, admin_vq_start, info.admin_vq_start),
-	FIELD(rfc_device_info, admin_vq_count, info.admin_vq_count),
+	LE32(rfc_device_info, device_id, info.device_id),
+	LE32(rfc_device_info, vendor_id, info.vendor_id),
+	LE32(rfc_device_info, num_feature_bits, info.num_feature_blocks),
+	LE32(rfc_device_info, config_size, info.config_size),
+	LE32(rfc_device_info, max_virtqueues, info.max_virtqueues),
+	LE16_32(rfc_device_info, admin_vq_start, info.admin_vq_start),
+	LE16_32(rfc_device_info, admin_vq_count, info.admin_vq_count),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_rfc_get_shm_resp[] = {
-	FIELD(rfc_get_shm_resp, shmid, shm.id),
-	FIELD(rfc_get_shm_resp, length, shm.length),
-	FIELD(rfc_get_shm_resp, address, shm.address),
+	LE32(rfc_get_shm_resp, shmid, shm.id),
+	LE32_64(rfc_get_shm_resp, length, shm.length),
+	LE32_64(rfc_get_shm_resp, address, shm.address),
 	FIELD_END
 };
 
 static const struct vmsg_field vmsg_rfc_get_devices_resp[] = {
-	FIELD(rfc_get_devices_resp, offset, devices.offset),
-	FIELD(rfc_get_devices_resp, count, devices.count),
-	FIELD(rfc_get_devices_resp, next_offset, devices.next_offset),
+	LE16(rfc_get_devices_resp, offset, devices.offset),
+	LE16(rfc_get_devices_resp, count, devices.count),
+	LE16(rfc_get_devices_resp, next_offset, devices.next_offset),
 	FIELD_END
 };
 
