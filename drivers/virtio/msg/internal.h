@@ -2,9 +2,9 @@
 /*
  * virtio-msg: what the files of the core know of each other.
  *
- * device.c and vq.c say what is asked, bus.c who waits for what, wire.h how it
- * looks, pool.c where buffers lie. Calls go down this list only, apart from the
- * events that bus.c hands up to vmsg_dev_event().
+ * device.c and vq.c say what is asked, hotplug.c of which devices, bus.c who waits
+ * for what, wire.h how it looks, pool.c where buffers lie. Calls go down this list
+ * only, apart from the events that bus.c hands up.
  */
 #ifndef _VIRTIO_MSG_INTERNAL_H
 #define _VIRTIO_MSG_INTERNAL_H
@@ -192,8 +192,16 @@ void vmsg_bus_abort(struct virtio_msg_bus *bus, int dev_num);
 void vmsg_bus_kick(struct virtio_msg_bus *bus, struct vmsg_kick *kick,
 		   u32 next_offset);
 void vmsg_bus_cancel_kick(struct virtio_msg_bus *bus, struct vmsg_kick *kick);
+void vmsg_bus_set_dialect(struct virtio_msg_bus *bus,
+			  enum vmsg_dialect dialect);
 int vmsg_bus_init(void);
 void vmsg_bus_exit(void);
+
+/*
+ * hotplug.c
+ */
+void vmsg_hot_init(struct virtio_msg_bus *bus);
+void vmsg_hot_drop_all(struct virtio_msg_bus *bus);
 
 /*
  * device.c
