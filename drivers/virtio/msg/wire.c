@@ -338,7 +338,8 @@ static void vmsg_rfc_to_rev1(struct vmsg_msg *msg)
 				VIRTIO_MSG_VQUEUE_ENABLED : 0;
 		break;
 	case VIRTIO_MSG_SET_VQUEUE:
-		msg->vqueue.flags = VIRTIO_MSG_VQUEUE_OP_ENABLE;
+		if (!resp)
+			msg->vqueue.flags = VIRTIO_MSG_VQUEUE_OP_ENABLE;
 		break;
 	}
 }
