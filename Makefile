@@ -41,6 +41,9 @@ check-intree: ## as a part of the newest kernel source, and outside of it
 check-guest: ## the selftests, in a guest with a stock kernel
 	@$(T)/guest-tests.sh
 
+check-amp: ## devices that are programs here, drivers in a guest, shared memory between
+	@$(T)/amp-tests.sh
+
 modules: ## the modules for your kernel; KDIR=stock or KDIR=/build/folder for others
 	@$(T)/modules.sh $(KDIR)
 
@@ -59,5 +62,5 @@ clean: ## remove build/ (downloads and kernels stay in the cache)
 .DEFAULT:
 	@echo "There is no target $@."; $(HELP); false
 
-.PHONY: help demo check check-static check-kunit check-intree check-guest \
+.PHONY: help demo check check-static check-kunit check-intree check-guest check-amp \
 	modules figures patch tools clean

@@ -20,6 +20,8 @@ died before the end: then the end of its console is shown.
     --append ARGS     more for the kernel command line
     --qemu ARGS       more for QEMU, split at blanks
     --icount          time is the number of instructions: 1 us = 1000 (one CPU)
+    --stdin           COMMAND reads what guest.sh reads
+    --reboot          the guest may reboot, and COMMAND is then run again
     --kernel FILE     another kernel than the stock one
     --modroot DIR     its modules: DIR/lib/modules/VERSION (INSTALL_MOD_PATH)
     --name NAME       names the log files (guest)
@@ -27,6 +29,7 @@ END
 }
 
 name=guest kernel='' modroot='' mem=512M cpus=2 machine=q35 timeout=120 append='' icount=''
+input=/dev/null reboot=-no-reboot
 mods=() kos=() bins=() adds=() qemu=()
 while (($#)); do
 	case $1 in
@@ -41,6 +44,8 @@ while (($#)); do
 	--append)	append+=" $2" ;;
 	--qemu)		read -ra words <<<"$2"; qemu+=("${words[@]}") ;;
 	--icount)	icount=1; shift; continue ;;
+	--stdin)	input=/dev/ttyS1; shift; continue ;;
+	--reboot)	reboot=''; shift; continue ;;
 	--kernel)	kernel=$2 ;;
 	--modroot)	modroot=$2 ;;
 	--name)		name=$2 ;;
@@ -122,6 +127,7 @@ for a in "${adds[@]}"; do
 	cp -rL "${a%%:*}" "$root${a#*:}"
 done
 printf '%s\n' "$*" >"$root/command"
+ln -s "$input" "$root/input"
 
 # The console (ttyS0) is the kernel's; COMMAND gets a serial line of its own,
 # so that no kernel message ends up inside a line of it.
@@ -140,7 +146,7 @@ ip link set lo up 2>/dev/null
 exec 3>/dev/ttyS1
 stty -F /dev/ttyS1 raw -echo
 cd /root
-sh /command </dev/null >&3 2>&1
+sh /command </input >&3 2>&1
 echo "@exit $?" >&3
 exec 3>&-
 sync
@@ -151,7 +157,9 @@ chmod 755 "$root/init"
 
 # --- the machine ----------------------------------------------------------------
 
-args=(-nodefaults -no-user-config -no-reboot -display none -m "$mem" -M "$machine")
+args=(-nodefaults -no-user-config -display none -m "$mem" -M "$machine"
+	${reboot:+"$reboot"})
+[[ $input == /dev/ttyS1 ]] || exec </dev/null
 # Never kvm: /dev/kvm may open and still not run a kernel (nested, para-virtual).
 if [[ $icount ]]; then
 	args+=(-accel tcg -icount "shift=0,sleep=off" -smp 1 -cpu "max,-erms,-fsrm")
@@ -164,7 +172,7 @@ timeout --foreground -k 5 "$timeout" qemu-system-x86_64 "${args[@]}" \
 	-append "console=ttyS0 panic=-1 oops=panic$append" \
 	-chardev "file,id=console,path=$dir/console" -serial chardev:console \
 	-chardev "stdio,id=out,signal=off" -serial chardev:out -monitor none \
-	"${qemu[@]}" </dev/null 2>"$dir/qemu" |
+	"${qemu[@]}" 2>"$dir/qemu" |
 	tee "$dir/out" | sed -u '/^@exit [0-9]*$/d' || rc=$?
 
 status=$(sed -n 's/^@exit \([0-9]*\)$/\1/p' "$dir/out" | tail -n 1)

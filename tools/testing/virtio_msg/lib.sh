@@ -188,7 +188,7 @@ configure_kernel() {
 
 # What a small kernel needs so that ours can be in it.
 SMALL=(64BIT=y SMP=y PRINTK=y SYSFS=y PROC_FS=y MODULES=y MODULE_UNLOAD=y
-	SHMEM=y MEMFD_CREATE=y EVENTFD=y VIRTIO_MENU=y)
+	SHMEM=y MEMFD_CREATE=y EVENTFD=y VIRTIO_MENU=y PCI=y PCI_MSI=y)
 
 # --- the machine ------------------------------------------------------------
 

@@ -54,7 +54,7 @@ validate them in one file that knows nothing else, so that it can be
 tested and fuzzed in user space from the same source.
 END
 add "virtio-msg: Add the transport core" \
-	"$m" ":!$m/loopback*" ":!$m/tests" include/linux <<'END'
+	"$m" ":!$m/loopback*" ":!$m/amp*" ":!$m/tests" include/linux/virtio_msg.h <<'END'
 Devices, virtqueues, bus instances and the memory pool. A bus driver
 hands messages over and says where memory can be shared; everything
 else is here, once for all of them. What a peer sends is validated
@@ -65,6 +65,18 @@ add "virtio-msg: Add a bus whose devices are programs" \
 Open /dev/virtio-msg-lb, answer messages, and be a virtio device: for
 development and test of the transport and of drivers, and for devices
 in user space. The device sees one memory pool and nothing else.
+END
+add "virtio-msg: Add the AMP bus" "$m/amp.c" "$m/amp_fifo.*" \
+	include/linux/virtio_msg_amp.h include/uapi/linux/virtio_msg_amp.h <<'END'
+Devices on another processor, card or virtual machine that shares some
+memory with this one: messages travel through two queues in there, and
+each side has a doorbell. Know the queues, how both sides come up, and
+when the other one is gone; hardware is for others.
+END
+add "virtio-msg: Add AMP over PCI" "$m/amp_pci*" <<'END'
+PCI functions with such queues in a BAR. QEMU's inter-VM shared memory
+is one as well if somebody asks for it, and then carries devices that
+are programs on the host or in another virtual machine.
 END
 add "virtio-msg: Add KUnit tests" "$m/tests" <<'END'
 Whatever can go wrong between two sides that do not trust each other can
