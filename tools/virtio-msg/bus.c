@@ -18,6 +18,8 @@
 #define VMSG_BUS_BATCH	64
 
 static void vmsg_bus_event(void *arg, uint32_t events);
+static void vmsg_bus_more(void *arg);
+static void vmsg_bus_flush(void *arg);
 
 /**
  * vmsg_bus_new() - make a bus
@@ -41,14 +43,22 @@ struct vmsg_bus *vmsg_bus_new(struct vmsg_loop *loop, struct vmsg_link *link,
 	bus->params.features &= VMSG_RING_FEATURES;
 	bus->params.features |= VMSG_BIT(VMSG_F_VERSION_1) |
 				VMSG_BIT(VMSG_F_ACCESS_PLATFORM);
-	bus->rx = malloc(link->max_msg_size);
-	bus->tx = malloc(link->max_msg_size);
-	bus->data = malloc(link->max_msg_size);
+	bus->dialect = params->rfc ? VMSG_DIALECT_RFC : VMSG_DIALECT_1;
+	bus->max_msg_size = link->max_msg_size;
+	if (params->rfc && bus->max_msg_size > VMSG_RFC_MAX_SIZE)
+		bus->max_msg_size = VMSG_RFC_MAX_SIZE;
+	bus->rx = malloc(bus->max_msg_size);
+	bus->tx = malloc(bus->max_msg_size);
+	bus->data = malloc(bus->max_msg_size);
 	if (!bus->rx || !bus->tx || !bus->data)
 		goto err;
 	bus->watch.fd = link->fd;
 	bus->watch.fn = vmsg_bus_event;
 	bus->watch.arg = bus;
+	bus->more.fn = vmsg_bus_more;
+	bus->more.arg = bus;
+	bus->flush.fn = vmsg_bus_flush;
+	bus->flush.arg = bus;
 	ret = vmsg_loop_watch(loop, &bus->watch, EPOLLIN);
 	if (ret)
 		goto err;
@@ -80,6 +90,8 @@ void vmsg_bus_free(struct vmsg_bus *bus)
 		free(bus->pages[i]);
 	if (!bus->dead)
 		vmsg_loop_unwatch(bus->loop, &bus->watch);
+	vmsg_loop_cancel(bus->loop, &bus->more);
+	vmsg_loop_cancel(bus->loop, &bus->flush);
 	bus->link->ops->close(bus->link);
 	free(bus->rx);
 	free(bus->tx);
@@ -184,17 +196,20 @@ int vmsg_bus_insert(struct vmsg_bus *bus, uint32_t num, struct vmsg_device *dev)
 void vmsg_bus_erase(struct vmsg_bus *bus, uint32_t num)
 {
 	bus->pages[num / VMSG_PAGE_DEVICES][num % VMSG_PAGE_DEVICES] = NULL;
+	vmsg_bus_settle(bus);
 }
 
 /**
  * vmsg_bus_strict() - does the bus have VIRTIO_MSG_F_STRICT_CONFIG_GENERATION?
  * @bus: the bus
  *
- * Return: true in the strict profile, false in the baseline profile.
+ * Return: true in the strict profile, which the RFC has without a name, false in
+ * the baseline profile.
  */
 bool vmsg_bus_strict(const struct vmsg_bus *bus)
 {
-	return bus->link->features &
+	return bus->params.rfc ||
+	       bus->link->features &
 	       VMSG_BIT(VIRTIO_MSG_F_STRICT_CONFIG_GENERATION);
 }
 
@@ -218,13 +233,31 @@ static void vmsg_bus_end(struct vmsg_bus *bus, int error)
 		bus->params.dead(bus->params.arg, error);
 }
 
+/* Wait for what the link can say to somebody in this state. */
+static void vmsg_bus_rewatch(struct vmsg_bus *bus)
+{
+	uint32_t events = EPOLLIN;
+
+	if (bus->settling)
+		events = 0;
+	else if (bus->blocked && !bus->link->retry)
+		events = EPOLLOUT;
+	vmsg_loop_rewatch(bus->loop, &bus->watch, events);
+}
+
 static void vmsg_bus_block(struct vmsg_bus *bus, bool blocked)
 {
 	if (bus->blocked == blocked)
 		return;
 	bus->blocked = blocked;
-	vmsg_loop_rewatch(bus->loop, &bus->watch,
-			  blocked ? EPOLLOUT : EPOLLIN);
+	vmsg_bus_rewatch(bus);
+}
+
+/* One for all that is sent until other work has been done. */
+static void vmsg_bus_ring(struct vmsg_bus *bus)
+{
+	if (bus->link->ops->flush)
+		vmsg_loop_defer(bus->loop, &bus->flush);
 }
 
 static int vmsg_bus_send(struct vmsg_bus *bus, const struct vmsg_msg *msg)
@@ -232,7 +265,7 @@ static int vmsg_bus_send(struct vmsg_bus *bus, const struct vmsg_msg *msg)
 	struct vmsg_link *link = bus->link;
 	int len, ret;
 
-	len = vmsg_wire_encode(VMSG_DIALECT_1, msg, bus->tx, link->max_msg_size);
+	len = vmsg_wire_encode(bus->dialect, msg, bus->tx, bus->max_msg_size);
 	if (len < 0)
 		return len;
 	ret = link->ops->send(link, bus->tx, len);
@@ -245,6 +278,7 @@ static int vmsg_bus_send(struct vmsg_bus *bus, const struct vmsg_msg *msg)
 		return ret;
 	}
 	bus->num_tx[msg->type][msg->id]++;
+	vmsg_bus_ring(bus);
 	return 0;
 }
 
@@ -282,6 +316,8 @@ bool vmsg_bus_respond(struct vmsg_bus *bus, struct vmsg_msg *msg)
 	if (bus->blocked)
 		return false;
 	msg->type |= VIRTIO_MSG_TYPE_RESPONSE;
+	if (bus->params.rfc && msg->type & VIRTIO_MSG_TYPE_BUS)
+		msg->token = 0;
 	ret = vmsg_bus_send(bus, msg);
 	if (ret > 0) {
 		bus->stalled = ret;
@@ -330,10 +366,10 @@ static void vmsg_bus_get_devices(struct vmsg_bus *bus, struct vmsg_msg *msg)
 {
 	uint32_t offset = msg->devices.offset;
 	uint32_t count = msg->devices.count;
-	size_t room = vmsg_wire_data_room(VMSG_DIALECT_1, VIRTIO_MSG_TYPE_BUS |
+	size_t room = vmsg_wire_data_room(bus->dialect, VIRTIO_MSG_TYPE_BUS |
 					  VIRTIO_MSG_TYPE_RESPONSE,
 					  VIRTIO_MSG_BUS_GET_DEVICES,
-					  bus->link->max_msg_size);
+					  bus->max_msg_size);
 	struct vmsg_device *dev;
 	uint32_t num = offset;
 
@@ -377,7 +413,8 @@ static void vmsg_bus_frame(struct vmsg_bus *bus, const void *frame, size_t len)
 	struct vmsg_msg msg;
 	int ret;
 
-	ret = vmsg_wire_decode(VMSG_DIALECT_1, frame, len, bus->link->max_msg_size, &msg);
+	ret = vmsg_wire_decode(bus->dialect, frame, len, bus->max_msg_size,
+			       &msg);
 	if (ret < 0) {
 		vmsg_bus_drop(bus, ret == -EBADMSG ? VMSG_DROP_UNKNOWN :
 						     VMSG_DROP_MALFORMED);
@@ -393,33 +430,105 @@ static void vmsg_bus_frame(struct vmsg_bus *bus, const void *frame, size_t len)
 		return;
 	}
 	dev = vmsg_bus_find(bus, msg.dev_num);
-	if (!dev) {
+	if (dev) {
+		vmsg_device_handle(dev, &msg);
+	} else if (bus->params.rfc && msg.id == VIRTIO_MSG_GET_DEVICE_INFO) {
+		/* There a device type of 0 says that there is none. */
+		vmsg_bus_respond(bus, &msg);
+	} else {
 		vmsg_bus_drop(bus, VMSG_DROP_NO_DEVICE);
-		return;
 	}
-	vmsg_device_handle(dev, &msg);
+}
+
+/**
+ * vmsg_bus_settle() - go on if all devices have forgotten a driver side
+ * @bus: the bus; nothing happens unless its driver side has gone
+ */
+void vmsg_bus_settle(struct vmsg_bus *bus)
+{
+	struct vmsg_device *dev;
+	uint32_t from;
+
+	if (!bus->settling || bus->dead)
+		return;
+	for (from = 0; (dev = vmsg_bus_next(bus, from)); from = dev->num + 1) {
+		if (dev->resetting)
+			return;
+	}
+	bus->settling = false;
+	vmsg_bus_rewatch(bus);
+	vmsg_loop_defer(bus->loop, &bus->more);
+}
+
+/*
+ * The driver side has gone, or begins anew. It may use the memory for something
+ * else as soon as the link goes on, so no device may touch that any more.
+ */
+static void vmsg_bus_driver_gone(struct vmsg_bus *bus)
+{
+	struct vmsg_device *dev;
+	uint32_t from;
+
+	bus->stalled = 0;
+	bus->blocked = false;
+	for (from = 0; (dev = vmsg_bus_next(bus, from)); from = dev->num + 1)
+		vmsg_device_reset(dev);
+	bus->settling = true;
+	vmsg_bus_rewatch(bus);
+	vmsg_bus_settle(bus);
+}
+
+/* Returns how many frames there were. */
+static int vmsg_bus_receive(struct vmsg_bus *bus)
+{
+	struct vmsg_link *link = bus->link;
+	ssize_t len;
+	int i;
+
+	for (i = 0; i < VMSG_BUS_BATCH && !bus->blocked && !bus->settling &&
+	     !bus->dead; i++) {
+		len = link->ops->receive(link, bus->rx, bus->max_msg_size);
+		if (len == -EAGAIN)
+			break;
+		if (len >= 0)
+			vmsg_bus_frame(bus, bus->rx, len);
+		else if (len == -ECONNRESET)
+			vmsg_bus_driver_gone(bus);
+		else
+			vmsg_bus_end(bus, len);
+	}
+	if (i == VMSG_BUS_BATCH)
+		vmsg_loop_defer(bus->loop, &bus->more);
+	/* Behind the queues that have been kicked meanwhile. */
+	vmsg_bus_ring(bus);
+	return i;
+}
+
+static void vmsg_bus_more(void *arg)
+{
+	vmsg_bus_receive(arg);
+}
+
+static void vmsg_bus_flush(void *arg)
+{
+	struct vmsg_bus *bus = arg;
+
+	if (!bus->dead)
+		bus->link->ops->flush(bus->link);
 }
 
 static void vmsg_bus_event(void *arg, uint32_t events)
 {
 	struct vmsg_bus *bus = arg;
 	struct vmsg_link *link = bus->link;
-	ssize_t len;
-	int i;
+	int num;
 
-	if (bus->blocked && events & EPOLLOUT)
+	if (link->ops->wake)
+		link->ops->wake(link);
+	if (bus->blocked && (link->retry || events & EPOLLOUT))
 		vmsg_bus_unblock(bus);
-	for (i = 0; i < VMSG_BUS_BATCH && !bus->blocked && !bus->dead; i++) {
-		len = link->ops->receive(link, bus->rx, link->max_msg_size);
-		if (len == -EAGAIN)
-			break;
-		if (len < 0) {
-			vmsg_bus_end(bus, len);
-			return;
-		}
-		vmsg_bus_frame(bus, bus->rx, len);
-	}
-	if (!i && !bus->dead && !(events & (EPOLLIN | EPOLLOUT)))
+	num = vmsg_bus_receive(bus);
+	if (!num && !bus->dead && !(events & (EPOLLIN | EPOLLOUT)))
 		vmsg_bus_end(bus, -EPIPE);
 }
 

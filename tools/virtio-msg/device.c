@@ -284,8 +284,9 @@ static bool vmsg_device_config_event(struct vmsg_device *dev, uint32_t offset,
 		msg.event_config.length = len;
 	}
 	if (form == VMSG_CONFIG_DATA &&
-	    len <= vmsg_wire_data_room(VMSG_DIALECT_1, 0, VIRTIO_MSG_EVENT_CONFIG,
-				       bus->link->max_msg_size)) {
+	    len <= vmsg_wire_data_room(bus->dialect, 0,
+				       VIRTIO_MSG_EVENT_CONFIG,
+				       bus->max_msg_size)) {
 		dev->ops->config_read(dev, offset, bus->data, len);
 		msg.data = bus->data;
 		msg.data_len = len;
@@ -367,9 +368,14 @@ void vmsg_device_reset_done(struct vmsg_device *dev)
 	dev->status = 0;
 	dev->resetting = false;
 	vmsg_device_send_pending(dev);
+	vmsg_bus_settle(dev->bus);
 }
 
-static void vmsg_device_reset(struct vmsg_device *dev)
+/**
+ * vmsg_device_reset() - return to the initial state, now or a little later
+ * @dev: the device
+ */
+void vmsg_device_reset(struct vmsg_device *dev)
 {
 	uint32_t i;
 	int ret = 0;
@@ -478,8 +484,9 @@ static bool vmsg_device_get_features(struct vmsg_device *dev,
 				     struct vmsg_msg *msg)
 {
 	struct vmsg_bus *bus = dev->bus;
-	size_t room = vmsg_wire_data_room(VMSG_DIALECT_1, VIRTIO_MSG_TYPE_RESPONSE, msg->id,
-					  bus->link->max_msg_size);
+	size_t room = vmsg_wire_data_room(bus->dialect,
+					  VIRTIO_MSG_TYPE_RESPONSE, msg->id,
+					  bus->max_msg_size);
 	uint64_t block;
 	uint32_t i;
 
@@ -537,8 +544,8 @@ static bool vmsg_device_get_config(struct vmsg_device *dev,
 	struct vmsg_bus *bus = dev->bus;
 
 	if (msg->config.length >
-	    vmsg_wire_data_room(VMSG_DIALECT_1, VIRTIO_MSG_TYPE_RESPONSE, msg->id,
-				bus->link->max_msg_size))
+	    vmsg_wire_data_room(bus->dialect, VIRTIO_MSG_TYPE_RESPONSE, msg->id,
+				bus->max_msg_size))
 		return false;
 	if (!vmsg_device_in_config(dev, msg))
 		msg->config.length = 0;
@@ -580,6 +587,9 @@ static void vmsg_device_get_vqueue(struct vmsg_device *dev,
 		return;
 	msg->vqueue.max_size = vq->max_size;
 	msg->vqueue.size = vq->size;
+	/* There the largest size is the one of a queue that has none yet. */
+	if (dev->bus->params.rfc && !vq->size)
+		msg->vqueue.size = vq->max_size;
 	msg->vqueue.flags = vq->enabled ? VIRTIO_MSG_VQUEUE_ENABLED : 0;
 	msg->vqueue.desc = vq->addr[VMSG_AREA_DESC];
 	msg->vqueue.driver = vq->addr[VMSG_AREA_DRIVER];

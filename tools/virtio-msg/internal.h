@@ -158,15 +158,22 @@ struct vmsg_bus {
 	struct vmsg_loop *loop;
 	struct vmsg_link *link;
 	struct vmsg_bus_params params;
+	enum vmsg_dialect dialect;
+	size_t max_msg_size;
 	struct vmsg_device **pages[VMSG_NUM_PAGES];
 
 	struct vmsg_watch watch;
+	/* Frames that the last batch has left, and a doorbell to be rung. */
+	struct vmsg_work more;
+	struct vmsg_work flush;
 	uint8_t *rx;
 	uint8_t *tx;
 	uint8_t *data;
 	/* The answer that the link had no room for: nothing is read until then. */
 	size_t stalled;
 	bool blocked;
+	/* The driver side has gone and there are devices that do not know yet. */
+	bool settling;
 	bool dead;
 
 	uint64_t num_rx[4][256];
@@ -181,6 +188,7 @@ bool vmsg_bus_send_event(struct vmsg_bus *bus, const struct vmsg_msg *msg);
 bool vmsg_bus_respond(struct vmsg_bus *bus, struct vmsg_msg *msg);
 void vmsg_bus_drop(struct vmsg_bus *bus, enum vmsg_drop why);
 bool vmsg_bus_strict(const struct vmsg_bus *bus);
+void vmsg_bus_settle(struct vmsg_bus *bus);
 
 /* device.c --------------------------------------------------------------- */
 
@@ -215,5 +223,6 @@ struct vmsg_device {
 bool vmsg_device_running(const struct vmsg_device *dev);
 void vmsg_device_handle(struct vmsg_device *dev, struct vmsg_msg *msg);
 void vmsg_device_send_pending(struct vmsg_device *dev);
+void vmsg_device_reset(struct vmsg_device *dev);
 
 #endif /* _VMSG_INTERNAL_H */

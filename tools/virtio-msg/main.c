@@ -35,6 +35,7 @@ enum {
 	OPT_TIMEOUT_MS,
 	OPT_FEATURES,
 	OPT_LEGACY_ENABLE,
+	OPT_DIALECT,
 	OPT_CONTROL,
 	OPT_STATS,
 	OPT_HELP,
@@ -53,6 +54,7 @@ static const struct option main_options[] = {
 	{ "timeout-ms", required_argument, NULL, OPT_TIMEOUT_MS },
 	{ "features", required_argument, NULL, OPT_FEATURES },
 	{ "legacy-enable", no_argument, NULL, OPT_LEGACY_ENABLE },
+	{ "dialect", required_argument, NULL, OPT_DIALECT },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "stats", no_argument, NULL, OPT_STATS },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -62,7 +64,8 @@ static const struct option main_options[] = {
 
 static const char main_help[] =
 "Usage: virtio-msg-device [OPTION]...\n"
-"Be one or more virtio devices for this machine's kernel.\n"
+"Be one or more virtio devices for this machine's kernel, or for a virtual\n"
+"machine.\n"
 "\n"
 "Devices, each as often as you like:\n"
 "  --blk file=PATH[,KEY[=VALUE]]...   block device on a file or block device\n"
@@ -79,18 +82,23 @@ static const char main_help[] =
 "      queue-size=N num=N uuid=UUID\n"
 "\n"
 "The bus:\n"
-"  --link loopback[:PATH]   how to reach the driver side (/dev/virtio-msg-lb)\n"
+"  --link loopback[:PATH]   this machine's kernel (/dev/virtio-msg-lb)\n"
+"  --link ivshmem:SOCKET[,KEY=VALUE]...   QEMU with -device ivshmem-doorbell\n"
+"      format=layout    queues with a header and a state; or spsc, bare ones\n"
+"      notif=N/M        N bits for notifications, M for each device (64/4);\n"
+"                       notif=off = notifications are messages\n"
 "  --pool-size BYTES        memory shared with the driver side (32M)\n"
-"  --kernel-pool            let the kernel make that memory\n"
-"  --max-msg-size BYTES     largest message (264)\n"
+"  --kernel-pool            loopback: let the kernel make that memory\n"
+"  --max-msg-size BYTES     loopback: largest message (264)\n"
 "  --strict-generation      refuse configuration writes that come too late\n"
-"  --messages               notify by messages instead of eventfds\n"
-"  --timeout-ms MS          how long the kernel waits for an answer\n"
+"  --messages               notify by messages instead of eventfds or bits\n"
+"  --timeout-ms MS          loopback: how long the kernel waits for an answer\n"
 "  --features LIST          ring features to offer, from left to right:\n"
 "                           [no-]indirect, event-idx, packed, in-order,\n"
 "                           ring-reset, notification-data, all\n"
 "                           (indirect,event-idx,ring-reset)\n"
 "  --legacy-enable          serve drivers without the queue enable bit\n"
+"  --dialect 1|rfc          transport revision 1, or the RFC of late 2025 (1)\n"
 "\n"
 "  --control PATH           take commands from a FIFO, one a line: add, remove,\n"
 "                           resize, needs-reset, stats, quit\n"
@@ -101,7 +109,12 @@ static const char main_help[] =
 "NUM...' is printed. SIGTERM and SIGINT end it. See virtio-msg-device(1).\n";
 
 struct main_state {
+	/* The one that is used, if it is not the loopback. */
+	bool ivshmem;
+	struct vmsg_ivshmem_params iv;
 	struct vmsg_loopback_params lb;
+	/* The last option that makes sense for the loopback only. */
+	const char *lb_only;
 	struct vmsg_bus_params bus_params;
 	const char *control_path;
 	bool stats;
@@ -132,8 +145,9 @@ static void main_dead(void *arg, int error)
 {
 	struct main_state *state = arg;
 
-	vmsg_warn("the bus has ended: %s; see the kernel log and start again",
-		  strerror(-error));
+	vmsg_warn("the bus has ended: %s; see the kernel log%s and start again",
+		  strerror(-error),
+		  state->ivshmem ? " of the virtual machine" : "");
 	state->bus_dead = true;
 	vmsg_loop_stop(state->loop, error);
 }
@@ -162,19 +176,32 @@ static int main_number(const char *option, const char *text, uint64_t max,
 	return ret;
 }
 
-static int main_link(struct main_state *state, const char *text)
+static int main_link(struct main_state *state, char *text)
 {
-	const char *path = strchr(text, ':');
-	size_t len = path ? (size_t)(path - text) : strlen(text);
+	char *path = strchr(text, ':');
 
-	if (len != strlen("loopback") || strncmp(text, "loopback", len)) {
-		vmsg_warn("no link is called '%s'; there is loopback[:PATH]",
-			  text);
-		return -EINVAL;
-	}
 	if (path)
-		state->lb.path = path + 1;
-	return 0;
+		*path++ = '\0';
+	state->ivshmem = !strcmp(text, "ivshmem");
+	if (state->ivshmem)
+		return opts_ivshmem(path ? path : text + strlen(text),
+				    &state->iv);
+	if (!strcmp(text, "loopback")) {
+		state->lb.path = path;
+		return 0;
+	}
+	vmsg_warn("no link is called '%s'; there are loopback[:PATH] and ivshmem:SOCKET",
+		  text);
+	return -EINVAL;
+}
+
+static int main_dialect(struct main_state *state, const char *text)
+{
+	state->bus_params.rfc = !strcmp(text, "rfc");
+	if (state->bus_params.rfc || !strcmp(text, "1"))
+		return 0;
+	vmsg_warn("no dialect is called '%s'; there are 1 and rfc", text);
+	return -EINVAL;
 }
 
 /* Returns 1 when there is nothing more to do. */
@@ -196,12 +223,18 @@ static int main_option(struct main_state *state, int opt, int argc,
 	case OPT_LINK:
 		return main_link(state, optarg);
 	case OPT_POOL_SIZE:
-		return main_number("pool-size", optarg, UINT64_MAX,
-				   &state->lb.pool_size);
+		ret = main_number("pool-size", optarg, UINT64_MAX, &number);
+		if (!ret) {
+			state->lb.pool_size = number;
+			state->iv.pool_size = number;
+		}
+		break;
 	case OPT_KERNEL_POOL:
+		state->lb_only = "kernel-pool";
 		state->lb.kernel_pool = true;
 		break;
 	case OPT_MAX_MSG_SIZE:
+		state->lb_only = "max-msg-size";
 		ret = main_number("max-msg-size", optarg, UINT32_MAX, &number);
 		if (!ret)
 			state->lb.max_msg_size = number;
@@ -209,11 +242,14 @@ static int main_option(struct main_state *state, int opt, int argc,
 	case OPT_STRICT:
 		/* VIRTIO_MSG_F_STRICT_CONFIG_GENERATION is bit 0. */
 		state->lb.features |= VMSG_BIT(0);
+		state->iv.features |= VMSG_BIT(0);
 		break;
 	case OPT_MESSAGES:
 		state->bus_params.messages = true;
+		state->iv.messages = true;
 		break;
 	case OPT_TIMEOUT_MS:
+		state->lb_only = "timeout-ms";
 		ret = main_number("timeout-ms", optarg, UINT32_MAX, &number);
 		if (!ret)
 			state->lb.timeout_ms = number;
@@ -223,6 +259,8 @@ static int main_option(struct main_state *state, int opt, int argc,
 	case OPT_LEGACY_ENABLE:
 		state->bus_params.legacy_enable = true;
 		break;
+	case OPT_DIALECT:
+		return main_dialect(state, optarg);
 	case OPT_CONTROL:
 		state->control_path = optarg;
 		break;
@@ -257,6 +295,15 @@ static int main_parse(struct main_state *state, int argc, char **argv)
 	}
 	if (!state->num_specs && !state->control_path) {
 		vmsg_warn("there is no device; say --blk or --rng, or --control to add some later");
+		return -EINVAL;
+	}
+	if (state->ivshmem && state->lb_only) {
+		vmsg_warn("--%s is for --link loopback only",
+			  state->lb_only);
+		return -EINVAL;
+	}
+	if (!state->ivshmem && state->bus_params.rfc) {
+		vmsg_warn("--dialect rfc is for --link ivshmem only");
 		return -EINVAL;
 	}
 	return 0;
@@ -308,7 +355,8 @@ static int main_open(struct main_state *state)
 	ret = main_watch_signals(state);
 	if (ret)
 		return ret;
-	link = vmsg_loopback_open(&state->lb);
+	link = state->ivshmem ? vmsg_ivshmem_open(&state->iv) :
+				vmsg_loopback_open(&state->lb);
 	if (!link)
 		return -errno;
 	state->bus_params.dead = main_dead;

@@ -105,6 +105,77 @@ int opts_features(const char *list, uint64_t *features)
 	}
 }
 
+/* "off", or the bits there are, and perhaps those of each device. */
+static int opts_notif(char *text, struct vmsg_ivshmem_params *params)
+{
+	char *each = strchr(text, '/');
+	uint64_t number;
+	int ret;
+
+	if (!strcmp(text, "off")) {
+		params->messages = true;
+		return 0;
+	}
+	if (each)
+		*each++ = '\0';
+	ret = opts_number(text, 64, &number);
+	params->num_notif = number;
+	if (!ret && !number)
+		ret = -ERANGE;
+	if (ret || !each)
+		return ret;
+	ret = opts_number(each, 64, &number);
+	params->notif_per_device = number;
+	return !ret && !number ? -ERANGE : ret;
+}
+
+static int opts_set_ivshmem(struct vmsg_ivshmem_params *params,
+			    const char *key, char *value)
+{
+	if (!strcmp(key, "notif"))
+		return opts_notif(value, params);
+	if (strcmp(key, "format"))
+		return -ENOENT;
+	params->spsc = !strcmp(value, "spsc");
+	return params->spsc || !strcmp(value, "layout") ? 0 : -EINVAL;
+}
+
+/**
+ * opts_ivshmem() - read how to reach a virtual machine
+ * @spec: a path, and key=value with commas before them; is changed
+ * @params: what it says; others are left alone
+ *
+ * Return: 0, or a negative errno value; what went wrong has been said.
+ */
+int opts_ivshmem(char *spec, struct vmsg_ivshmem_params *params)
+{
+	char *key, *value, *state;
+	int ret;
+
+	params->path = strtok_r(spec, ",", &state);
+	if (!params->path) {
+		vmsg_warn("there is no socket; say --link ivshmem:PATH, where the virtual machine has -chardev socket,path=PATH");
+		return -EINVAL;
+	}
+	while ((key = strtok_r(NULL, ",", &state))) {
+		value = strchr(key, '=');
+		if (value)
+			*value++ = '\0';
+		else
+			value = key + strlen(key);
+		ret = opts_set_ivshmem(params, key, value);
+		if (ret == -ENOENT)
+			vmsg_warn("ivshmem has no option '%s'; there are format=layout, format=spsc, notif=off and notif=N/M",
+				  key);
+		else if (ret)
+			vmsg_warn("ivshmem: '%s' is not possible for %s; see virtio-msg-device(1)",
+				  value, key);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 /* Everything that can be said about a device, whatever its model. */
 struct opts_device {
 	const char *model;

@@ -87,12 +87,18 @@ void vmsg_loop_stop(struct vmsg_loop *loop, int result);
 
 /**
  * struct vmsg_link_ops - what a carrier of frames can do
+ * @wake: &vmsg_link.fd has events: take note of them and clear them. Called
+ *	before all others then. Optional.
  * @send: hand over one frame. -EAGAIN = no room now: the frame was not taken
- *	and the bus comes back when &vmsg_link.fd is writable. Any other error
- *	is the end of the link.
+ *	and the bus comes back when &vmsg_link.fd is writable, or readable if
+ *	&vmsg_link.retry. Any other error is the end of the link.
  * @receive: fetch one frame into @buf. Returns its bytes, or -EAGAIN when none
- *	waits. The driver side must not be able to change @buf any more. Any
- *	other error is the end of the link.
+ *	waits. The driver side must not be able to change @buf any more.
+ *	-ECONNRESET = the driver side has gone or begins anew: all devices are
+ *	reset, and nothing else is called before that is finished. Any other
+ *	error is the end of the link.
+ * @flush: frames have been sent, and others may take their time: ring the
+ *	doorbell now if there is one. Optional.
  * @map: returns where @len bytes of shared memory at device address @addr lie,
  *	or NULL unless all of them are shared memory. Called for every address
  *	that a driver names, so it has to be quick, and must not overflow.
@@ -101,8 +107,10 @@ void vmsg_loop_stop(struct vmsg_loop *loop, int result);
  * @close: give everything back, the link itself included.
  */
 struct vmsg_link_ops {
+	void (*wake)(struct vmsg_link *link);
 	int (*send)(struct vmsg_link *link, const void *frame, size_t len);
 	ssize_t (*receive)(struct vmsg_link *link, void *buf, size_t room);
+	void (*flush)(struct vmsg_link *link);
 	void *(*map)(struct vmsg_link *link, uint64_t addr, uint64_t len);
 	int (*queue)(struct vmsg_link *link, uint16_t dev_num, uint32_t index,
 		     int kick_fd, int used_fd);
@@ -112,7 +120,10 @@ struct vmsg_link_ops {
 /**
  * struct vmsg_link - one carrier, connected to one driver side
  * @ops: what it can do
- * @fd: readable when a frame waits, writable when one can be sent
+ * @fd: readable when a frame waits, writable when one can be sent. May be
+ *	edge-triggered: the bus goes on until receive() says -EAGAIN.
+ * @retry: @fd is never writable. When there was no room, it gets readable as
+ *	soon as another try is worth it.
  * @max_msg_size: bytes of the largest frame in either direction
  * @features: transport features of the bus, bit n for VIRTIO_MSG_F_* n
  * @pool_size: bytes of shared memory, for models that adapt to it
@@ -123,10 +134,11 @@ struct vmsg_link_ops {
 struct vmsg_link {
 	const struct vmsg_link_ops *ops;
 	int fd;
+	bool retry;
 	size_t max_msg_size;
 	uint64_t features;
 	uint64_t pool_size;
-	char name[32];
+	char name[128];
 };
 
 /**
@@ -150,6 +162,31 @@ struct vmsg_loopback_params {
 struct vmsg_link *
 vmsg_loopback_open(const struct vmsg_loopback_params *params);
 
+/**
+ * struct vmsg_ivshmem_params - how to share memory with a virtual machine
+ * @path: socket of an ivshmem server; if nobody listens there, one is started
+ * @pool_size: bytes of all the memory, a power of two from 1 MiB, 0 = 32 MiB
+ * @features: transport features, bit n for VIRTIO_MSG_F_* n
+ * @spsc: the queues have format spsc instead of layout
+ * @messages: notifications as messages even in format layout
+ * @num_notif: otherwise: bits for notifications, up to 64, 0 = 64
+ * @notif_per_device: how many of them each device has, 0 = 4
+ * @patience_ms: how long a driver side that runs already may take to notice us,
+ *	0 = 5 s
+ */
+struct vmsg_ivshmem_params {
+	const char *path;
+	uint64_t pool_size;
+	uint64_t features;
+	bool spsc;
+	bool messages;
+	uint32_t num_notif;
+	uint32_t notif_per_device;
+	uint32_t patience_ms;
+};
+
+struct vmsg_link *vmsg_ivshmem_open(const struct vmsg_ivshmem_params *params);
+
 /* Bus -------------------------------------------------------------------- */
 
 /**
@@ -159,6 +196,7 @@ vmsg_loopback_open(const struct vmsg_loopback_params *params);
  * @messages: notifications as messages even where the link has eventfds
  * @legacy_enable: serve drivers of the proposal's text v1, which have no enable
  *	bit in SET_VQUEUE: configured queues are enabled at DRIVER_OK
+ * @rfc: speak the dialect of the RFC of late 2025, in frames of 48 bytes
  * @dead: called with @arg when the link has ended; optional
  * @arg: for @dead
  */
@@ -166,6 +204,7 @@ struct vmsg_bus_params {
 	uint64_t features;
 	bool messages;
 	bool legacy_enable;
+	bool rfc;
 	void (*dead)(void *arg, int error);
 	void *arg;
 };
