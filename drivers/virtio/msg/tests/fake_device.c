@@ -336,6 +336,9 @@ static void fake_get_vqueue(struct fake_dev *fd, u32 index,
 		return;
 	resp->vqueue.max_size = fd->vq[index].max_size;
 	resp->vqueue.size = fd->vq[index].size;
+	/* The older dialect shows the same twice until something is set. */
+	if (!resp->vqueue.size && fd->fb->dialect == VMSG_DIALECT_RFC)
+		resp->vqueue.size = resp->vqueue.max_size;
 	resp->vqueue.flags = fd->vq[index].enabled ? VIRTIO_MSG_VQUEUE_ENABLED : 0;
 	resp->vqueue.desc = fd->vq[index].desc;
 	resp->vqueue.driver = fd->vq[index].driver;
@@ -345,8 +348,9 @@ static void fake_get_vqueue(struct fake_dev *fd, u32 index,
 static void fake_set_config(struct fake_dev *fd, const struct vmsg_msg *req,
 			    struct vmsg_msg *resp)
 {
-	bool strict = fd->fb->info.features &
-		      BIT_ULL(VIRTIO_MSG_F_STRICT_CONFIG_GENERATION);
+	bool strict = fd->fb->dialect == VMSG_DIALECT_RFC ||
+		      (fd->fb->info.features &
+		       BIT_ULL(VIRTIO_MSG_F_STRICT_CONFIG_GENERATION));
 	u32 offset = req->config.offset, length = req->config.length;
 
 	resp->config.offset = offset;
@@ -428,24 +432,39 @@ static void fake_transport(struct fake_dev *fd, const struct vmsg_msg *req,
 	}
 }
 
-static void fake_bus_message(struct fake_bus *fb, const struct vmsg_msg *req,
+/* Numbers beyond the models' are left out. In the RFC there are 32 at the most. */
+static void fake_get_devices(struct fake_bus *fb, const struct vmsg_msg *req,
 			     struct vmsg_msg *resp, u8 *data)
 {
-	unsigned int i, n;
+	bool rfc = fb->dialect == VMSG_DIALECT_RFC;
+	u32 offset = req->devices.offset, i, n;
 
-	if (req->id == VIRTIO_MSG_BUS_PING) {
-		resp->ping = req->ping;
-		return;
-	}
-	n = min(req->devices.count, FAKE_DEVS);
-	resp->devices.offset = req->devices.offset;
+	if (rfc)
+		n = min_t(u32, req->devices.count, 32 - min(offset, 32));
+	else
+		n = min(req->devices.count, FAKE_DEVS);
+	resp->devices.offset = offset;
 	resp->devices.count = n;
+	resp->devices.next_offset = rfc && !fb->no_next ? offset + n : 0;
 	resp->data_len = (n + 7) / 8;
 	memset(data, 0, resp->data_len);
 	for (i = 0; i < fb->num_devs; i++) {
-		if (fb->devs[i]->num < n)
-			data[fb->devs[i]->num / 8] |= BIT(fb->devs[i]->num % 8);
+		u32 bit = fb->devs[i]->num - offset;
+
+		if (bit < n)
+			data[bit / 8] |= BIT(bit % 8);
 	}
+}
+
+static void fake_bus_message(struct fake_bus *fb, const struct vmsg_msg *req,
+			     struct vmsg_msg *resp, u8 *data)
+{
+	if (req->id == VIRTIO_MSG_BUS_PING)
+		resp->ping = req->ping;
+	else
+		fake_get_devices(fb, req, resp, data);
+	if (fb->dialect == VMSG_DIALECT_RFC)
+		resp->token = 0;
 }
 
 static struct fake_dev *fake_find(struct fake_bus *fb, u16 num)
@@ -498,7 +517,8 @@ bool fake_answer(struct fake_bus *fb, const struct vmsg_msg *req,
 			fake_transport(fd, req, &resp, data);
 		}
 	}
-	size = vmsg_wire_encode(VMSG_DIALECT_1, &resp, frame->data, sizeof(frame->data));
+	size = vmsg_wire_encode(fb->dialect, &resp, frame->data,
+				sizeof(frame->data));
 	if (size < 0) {
 		KUNIT_FAIL(fb->test, "the model made a bad answer to 0x%02x",
 			   req->id);
@@ -519,7 +539,8 @@ bool fake_answer(struct fake_bus *fb, const struct vmsg_msg *req,
  */
 void fake_make(struct fake_frame *frame, const struct vmsg_msg *msg)
 {
-	int size = vmsg_wire_encode(VMSG_DIALECT_1, msg, frame->data, sizeof(frame->data));
+	int size = vmsg_wire_encode(VMSG_DIALECT_1, msg, frame->data,
+				    sizeof(frame->data));
 
 	frame->size = max(size, 0);
 }
@@ -536,6 +557,8 @@ int fake_deliver(struct fake_bus *fb, const void *frame, size_t size)
 {
 	int err;
 
+	if (fb->deliver)
+		return fb->deliver(fb, frame, size);
 	local_bh_disable();
 	err = virtio_msg_bus_receive(fb->bus, frame, size);
 	local_bh_enable();
@@ -552,7 +575,7 @@ int fake_deliver(struct fake_bus *fb, const void *frame, size_t size)
 int fake_deliver_msg(struct fake_bus *fb, const struct vmsg_msg *msg)
 {
 	u8 frame[512] __aligned(8);
-	int size = vmsg_wire_encode(VMSG_DIALECT_1, msg, frame, sizeof(frame));
+	int size = vmsg_wire_encode(fb->dialect, msg, frame, sizeof(frame));
 
 	return size < 0 ? size : fake_deliver(fb, frame, size);
 }
@@ -626,30 +649,44 @@ static void fake_irq_work(struct irq_work *work)
 	while ((frame = fake_pop_later(fb))) {
 		if (!in_hardirq())
 			KUNIT_FAIL(fb->test, "this is no hard interrupt");
-		virtio_msg_bus_receive(fb->bus, frame->data, frame->size);
+		if (fb->deliver)
+			fb->deliver(fb, frame->data, frame->size);
+		else
+			virtio_msg_bus_receive(fb->bus, frame->data,
+					       frame->size);
 		kfree(frame);
 	}
 }
 
-static int fake_send(struct virtio_msg_bus *bus, const void *data, size_t size)
+static void fake_note_kick(struct fake_bus *fb, const struct vmsg_msg *msg)
 {
-	struct fake_bus *fb = virtio_msg_bus_priv(bus);
+	scoped_guard(spinlock_irqsave, &fb->lock) {
+		if (fb->num_kicks < FAKE_KICKS)
+			fb->kicks[fb->num_kicks] = (struct fake_kick) {
+				.dev_num = msg->dev_num,
+				.index = msg->vqueue.index,
+				.next_offset = msg->vqueue.next_offset,
+			};
+		fb->num_kicks++;
+	}
+	if (fb->serve)
+		queue_work(fb->wq, &fb->serve_work);
+	wake_up(&fb->wait);
+}
+
+static int fake_treat(struct fake_bus *fb, const struct vmsg_msg *req)
+{
 	enum fake_verdict verdict = FAKE_ANSWER;
 	struct fake_frame *frame;
-	struct vmsg_msg req;
 	int err = 0;
 
-	frame = kzalloc_obj(*frame);
+	frame = kzalloc_obj(*frame, GFP_ATOMIC);
 	if (!frame)
 		return -ENOMEM;
-	if (vmsg_wire_decode(VMSG_DIALECT_1, data, size, fb->info.max_msg_size, &req) !=
-	    (int)size)
-		KUNIT_FAIL(fb->test, "a malformed frame of %zu bytes was sent",
-			   size);
-	if (!fake_answer(fb, &req, frame))
+	if (!fake_answer(fb, req, frame))
 		verdict = FAKE_DROP;
-	if (fb->filter && !(req.type & VIRTIO_MSG_TYPE_RESPONSE))
-		verdict = fb->filter(fb, &req, frame);
+	if (fb->filter && !(req->type & VIRTIO_MSG_TYPE_RESPONSE))
+		verdict = fb->filter(fb, req, frame);
 
 	switch (verdict) {
 	case FAKE_ANSWER:
@@ -683,14 +720,47 @@ static int fake_send(struct virtio_msg_bus *bus, const void *data, size_t size)
 	return err;
 }
 
+/**
+ * fake_take() - a frame has reached the peer
+ * @fb: the bus
+ * @data: the bytes
+ * @size: how many; the frame must have exactly as many
+ *
+ * With @fb->deliver this may be called in any context.
+ *
+ * Return: 0, or a negative errno when the test wants it so.
+ */
+int fake_take(struct fake_bus *fb, const void *data, size_t size)
+{
+	struct vmsg_msg msg;
+
+	if (vmsg_wire_decode(fb->dialect, data, size, fb->info.max_msg_size,
+			     &msg) != (int)size) {
+		KUNIT_FAIL(fb->test, "a malformed frame of %zu bytes was sent",
+			   size);
+		return 0;
+	}
+	if (msg.type || msg.id != VIRTIO_MSG_EVENT_AVAIL)
+		return fake_treat(fb, &msg);
+	if (msg.token)
+		KUNIT_FAIL(fb->test, "EVENT_AVAIL has a token");
+	fake_note_kick(fb, &msg);
+	return 0;
+}
+
+static int fake_send(struct virtio_msg_bus *bus, const void *data, size_t size)
+{
+	return fake_take(virtio_msg_bus_priv(bus), data, size);
+}
+
 static int fake_kick(struct virtio_msg_bus *bus, u16 dev_num, u32 index,
 		     const void *frame)
 {
 	struct fake_bus *fb = virtio_msg_bus_priv(bus);
 	struct vmsg_msg msg;
 
-	if (vmsg_wire_decode(VMSG_DIALECT_1, frame, VIRTIO_MSG_KICK_SIZE, VIRTIO_MSG_KICK_SIZE,
-			     &msg) != VIRTIO_MSG_KICK_SIZE ||
+	if (vmsg_wire_decode(fb->dialect, frame, VIRTIO_MSG_KICK_SIZE,
+			     VIRTIO_MSG_KICK_SIZE, &msg) != VIRTIO_MSG_KICK_SIZE ||
 	    msg.type || msg.id != VIRTIO_MSG_EVENT_AVAIL || msg.token ||
 	    msg.dev_num != dev_num || msg.vqueue.index != index)
 		KUNIT_FAIL(fb->test, "a bad EVENT_AVAIL was sent");
@@ -701,17 +771,8 @@ static int fake_kick(struct virtio_msg_bus *bus, u16 dev_num, u32 index,
 		}
 		if (fb->room > 0)
 			fb->room--;
-		if (fb->num_kicks < FAKE_KICKS)
-			fb->kicks[fb->num_kicks] = (struct fake_kick) {
-				.dev_num = dev_num,
-				.index = index,
-				.next_offset = msg.vqueue.next_offset,
-			};
-		fb->num_kicks++;
 	}
-	if (fb->serve)
-		queue_work(fb->wq, &fb->serve_work);
-	wake_up(&fb->wait);
+	fake_note_kick(fb, &msg);
 	return 0;
 }
 
@@ -779,7 +840,6 @@ const struct virtio_msg_bus_ops fake_shm_ops = {
 static void fake_bus_free(void *arg)
 {
 	struct fake_bus *fb = arg;
-	struct fake_frame *frame, *next;
 	unsigned int i;
 
 	/* The end of a bus is not the business of most tests. */
@@ -788,18 +848,7 @@ static void fake_bus_free(void *arg)
 		fb->devs[i]->reset_polls = 0;
 	fake_room(fb);
 	virtio_msg_bus_unregister(fb->bus);
-	destroy_workqueue(fb->wq);
-	irq_work_sync(&fb->irq_work);
-	if (fb->pool) {
-		KUNIT_EXPECT_EQ_MSG(fb->test, vmsg_pool_used(fb->pool), 0,
-				    "the pool has a leak");
-		virtio_msg_pool_destroy(fb->pool);
-	}
-	list_for_each_entry_safe(frame, next, &fb->held, node)
-		kfree(frame);
-	for (i = 0; i < fb->num_devs; i++)
-		kfree(fb->devs[i]);
-	vfree(fb->mem);
+	fake_models_release(fb);
 	kfree(fb);
 }
 
@@ -815,6 +864,7 @@ void fake_models_init(struct fake_bus *fb, struct kunit *test)
 {
 	fb->test = test;
 	fb->room = -1;
+	fb->dialect = VMSG_DIALECT_1;
 	spin_lock_init(&fb->lock);
 	INIT_LIST_HEAD(&fb->held);
 	INIT_LIST_HEAD(&fb->later);
@@ -822,6 +872,51 @@ void fake_models_init(struct fake_bus *fb, struct kunit *test)
 	INIT_WORK(&fb->serve_work, fake_serve_work);
 	fb->irq_work = IRQ_WORK_INIT_HARD(fake_irq_work);
 	init_waitqueue_head(&fb->wait);
+}
+
+/**
+ * fake_models_memory() - a pool and somewhere to work
+ * @fb: a peer that has been initialized
+ *
+ * The test ends when there is none.
+ */
+void fake_models_memory(struct fake_bus *fb)
+{
+	struct kunit *test = fb->test;
+
+	fb->address = FAKE_POOL_ADDR;
+	fb->wq = alloc_workqueue("virtio_msg_fake", WQ_UNBOUND, 0);
+	fb->mem = vzalloc(FAKE_POOL_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, fb->wq);
+	KUNIT_ASSERT_NOT_NULL(test, fb->mem);
+	fb->pool = virtio_msg_pool_create(fb->mem, FAKE_POOL_ADDR,
+					  FAKE_POOL_SIZE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, fb->pool);
+	/* Whatever lies in the pool before is not to be seen. */
+	fake_fill_pool(fb, 0xc3);
+}
+
+/**
+ * fake_models_release() - the end of a peer whose bus has ended
+ * @fb: the peer, after fake_models_memory()
+ */
+void fake_models_release(struct fake_bus *fb)
+{
+	struct fake_frame *frame, *next;
+	unsigned int i;
+
+	destroy_workqueue(fb->wq);
+	irq_work_sync(&fb->irq_work);
+	if (fb->pool) {
+		KUNIT_EXPECT_EQ_MSG(fb->test, vmsg_pool_used(fb->pool), 0,
+				    "the pool has a leak");
+		virtio_msg_pool_destroy(fb->pool);
+	}
+	list_for_each_entry_safe(frame, next, &fb->held, node)
+		kfree(frame);
+	for (i = 0; i < fb->num_devs; i++)
+		kfree(fb->devs[i]);
+	vfree(fb->mem);
 }
 
 /**
@@ -855,16 +950,7 @@ struct fake_bus *fake_bus_create(struct kunit *test,
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, parent);
 	KUNIT_ASSERT_NOT_NULL(test, fb);
 	fake_models_init(fb, test);
-	fb->address = FAKE_POOL_ADDR;
-	fb->wq = alloc_workqueue("virtio_msg_fake", WQ_UNBOUND, 0);
-	fb->mem = vzalloc(FAKE_POOL_SIZE);
-	KUNIT_ASSERT_NOT_NULL(test, fb->wq);
-	KUNIT_ASSERT_NOT_NULL(test, fb->mem);
-	fb->pool = virtio_msg_pool_create(fb->mem, FAKE_POOL_ADDR,
-					  FAKE_POOL_SIZE);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, fb->pool);
-	/* Whatever lies in the pool before is not to be seen. */
-	fake_fill_pool(fb, 0xc3);
+	fake_models_memory(fb);
 	fb->info = *info;
 	if (!fb->info.ops)
 		fb->info.ops = &fake_bus_ops;

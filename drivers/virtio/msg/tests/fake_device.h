@@ -183,6 +183,10 @@ struct fake_kick {
  * @filter: the test's say
  * @filter_priv: for it
  * @step: counter for it
+ * @dialect: how the peer writes messages
+ * @no_next: the first window of GET_DEVICES is the last one, RFC only
+ * @deliver: takes frames to the kernel under test, NULL = give them to @bus.
+ *	Called in any context.
  * @requests: transport requests that arrived
  * @count: messages that arrived, by bus bit and number
  * @log: the first of them, requests and responses
@@ -220,6 +224,9 @@ struct fake_bus {
 	fake_filter filter;
 	void *filter_priv;
 	atomic_t step;
+	enum vmsg_dialect dialect;
+	bool no_next;
+	int (*deliver)(struct fake_bus *fb, const void *frame, size_t size);
 
 	atomic_t requests;
 	atomic_t count[2][256];
@@ -258,6 +265,9 @@ struct fake_bus *fake_bus_default(struct kunit *test);
 void fake_models_init(struct fake_bus *fb, struct kunit *test);
 bool fake_answer(struct fake_bus *fb, const struct vmsg_msg *req,
 		 struct fake_frame *frame);
+void fake_models_memory(struct fake_bus *fb);
+void fake_models_release(struct fake_bus *fb);
+int fake_take(struct fake_bus *fb, const void *data, size_t size);
 void fake_settle(struct fake_bus *fb);
 void fake_fill_pool(struct fake_bus *fb, u8 with);
 long fake_stat(struct fake_bus *fb, enum vmsg_stat stat);
