@@ -469,8 +469,6 @@ static void vmsg_bus_driver_gone(struct vmsg_bus *bus)
 	struct vmsg_device *dev;
 	uint32_t from;
 
-	bus->stalled = 0;
-	bus->blocked = false;
 	for (from = 0; (dev = vmsg_bus_next(bus, from)); from = dev->num + 1)
 		vmsg_device_reset(dev);
 	bus->settling = true;

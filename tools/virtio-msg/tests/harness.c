@@ -91,8 +91,13 @@ static ssize_t bench_link_receive(struct vmsg_link *link, void *buf,
 	uint64_t count;
 	size_t len;
 
+	b->num_received++;
 	if (b->error)
 		return b->error;
+	if (b->gone) {
+		b->gone = false;
+		return -ECONNRESET;
+	}
 	if (!frame) {
 		if (read(link->fd, &count, sizeof(count)) < 0)
 			return -EAGAIN;
@@ -161,6 +166,7 @@ void bench_open(struct bench *b, const struct bench_params *params)
 	struct vmsg_bus_params bus_params = {
 		.features = params->ring_features,
 		.legacy_enable = params->legacy_enable,
+		.rfc = params->rfc,
 		.dead = bench_dead,
 		.arg = b,
 	};
@@ -169,6 +175,17 @@ void bench_open(struct bench *b, const struct bench_params *params)
 		vmsg_log_name = NULL;
 	memset(b, 0, sizeof(*b));
 	b->room = -1;
+	b->dialect = params->rfc ? VMSG_DIALECT_RFC : VMSG_DIALECT_1;
+	b->loop = vmsg_loop_new();
+	if (params->other) {
+		b->carrier = params->carrier;
+		b->priv = params->priv;
+		b->pool = params->pool;
+		b->bus = vmsg_bus_new(b->loop, params->other, &bus_params);
+		if (!b->bus)
+			abort();
+		return;
+	}
 	b->pool = aligned_alloc(4096, POOL_SIZE);
 	memset(b->pool, 0, POOL_SIZE);
 	b->link.ops = params->eventfds ? &bench_fd_ops : &bench_ops;
@@ -177,7 +194,6 @@ void bench_open(struct bench *b, const struct bench_params *params)
 			       VIRTIO_MSG_RECOMMENDED_SIZE;
 	b->link.features = params->transport_features;
 	b->link.pool_size = POOL_SIZE;
-	b->loop = vmsg_loop_new();
 	b->bus = vmsg_bus_new(b->loop, &b->link, &bus_params);
 	if (!b->bus)
 		abort();
@@ -191,7 +207,8 @@ void bench_close(struct bench *b)
 		frames_take(&b->to_driver, &b->to_driver.first);
 	while (b->to_device.first)
 		frames_take(&b->to_device, &b->to_device.first);
-	free(b->pool);
+	if (!b->carrier)
+		free(b->pool);
 }
 
 /* Let the device side do all that it can; some of it takes several rounds. */
@@ -201,12 +218,23 @@ void bench_run(struct bench *b)
 
 	for (i = 0; i < 8; i++)
 		vmsg_loop_once(b->loop, 0);
+	if (b->carrier)
+		b->carrier->take(b);
+}
+
+void bench_arrived(struct bench *b, const void *frame, size_t len)
+{
+	frames_put(&b->to_driver, frame, len);
 }
 
 void bench_put(struct bench *b, const void *frame, size_t len)
 {
 	uint64_t one = 1;
 
+	if (b->carrier) {
+		b->carrier->put(b, frame, len);
+		return;
+	}
 	frames_put(&b->to_device, frame, len);
 	if (write(b->link.fd, &one, sizeof(one)) < 0)
 		abort();
@@ -220,13 +248,17 @@ bool bench_get(struct bench *b, uint8_t type, uint8_t id, struct vmsg_msg *msg)
 {
 	static uint8_t bytes[VIRTIO_MSG_MAX_SIZE];
 	struct frame **link;
+	int size;
 
 	for (link = &b->to_driver.first; *link; link = &(*link)->next) {
 		memcpy(bytes, (*link)->bytes, (*link)->len);
 		if (bytes[0] != type || bytes[1] != id)
 			continue;
-		if (vmsg_wire_decode(VMSG_DIALECT_1, bytes, (*link)->len, b->link.max_msg_size,
-				     msg) != (int)(*link)->len)
+		size = vmsg_wire_decode(b->dialect, bytes, (*link)->len,
+					VIRTIO_MSG_MAX_SIZE, msg);
+		/* Slots may be larger than the message in there. */
+		if (size < 0 || (!b->carrier && size != (int)(*link)->len) ||
+		    size > (int)b->bus->max_msg_size)
 			abort();
 		frames_take(&b->to_driver, link);
 		return true;
@@ -251,7 +283,7 @@ bool bench_ask(struct bench *b, struct vmsg_msg *msg)
 	int len;
 
 	msg->token = ++b->token;
-	len = vmsg_wire_encode(VMSG_DIALECT_1, msg, bytes, sizeof(bytes));
+	len = vmsg_wire_encode(b->dialect, msg, bytes, sizeof(bytes));
 	if (len < 0)
 		abort();
 	bench_put(b, bytes, len);
@@ -259,6 +291,8 @@ bool bench_ask(struct bench *b, struct vmsg_msg *msg)
 	if (!bench_get(b, msg->type | VIRTIO_MSG_TYPE_RESPONSE, msg->id,
 		       &answer))
 		return false;
+	if (b->dialect == VMSG_DIALECT_RFC && msg->type)
+		msg->token = 0;
 	if (answer.token != msg->token || answer.dev_num != msg->dev_num)
 		return false;
 	*msg = answer;
@@ -357,7 +391,8 @@ void drv_event_avail(struct bench *b, uint16_t dev, uint32_t index,
 	};
 	uint8_t bytes[64];
 
-	bench_put(b, bytes, vmsg_wire_encode(VMSG_DIALECT_1, &msg, bytes, sizeof(bytes)));
+	bench_put(b, bytes, vmsg_wire_encode(b->dialect, &msg, bytes,
+					     sizeof(bytes)));
 	bench_run(b);
 }
 
@@ -558,6 +593,11 @@ void ring_kick(struct ring *r)
 {
 	uint64_t one = 1;
 
+	if (r->b->carrier) {
+		r->b->carrier->kick(r->b, r->dev, r->index);
+		bench_run(r->b);
+		return;
+	}
 	if (!r->b->has_fds || r->b->kick_fd < 0) {
 		drv_event_avail(r->b, r->dev, r->index, 0);
 		return;

@@ -49,6 +49,18 @@ struct frames {
 	struct frame **last;
 };
 
+struct bench;
+
+/*
+ * The driver side of another link than the memory link: sends a frame, kicks a
+ * queue, and gives all frames that it finds to bench_arrived().
+ */
+struct bench_carrier {
+	void (*put)(struct bench *b, const void *frame, size_t len);
+	void (*kick)(struct bench *b, uint16_t dev, uint32_t index);
+	void (*take)(struct bench *b);
+};
+
 /* How to set up a bench; all zero is the usual. */
 struct bench_params {
 	size_t max_msg_size;
@@ -56,10 +68,19 @@ struct bench_params {
 	uint64_t ring_features;
 	bool eventfds;
 	bool legacy_enable;
+	bool rfc;
+	/* Another link, its driver side, and where POOL_ADDR is in memory. */
+	struct vmsg_link *other;
+	const struct bench_carrier *carrier;
+	void *priv;
+	char *pool;
 };
 
 struct bench {
 	struct vmsg_link link;
+	const struct bench_carrier *carrier;
+	void *priv;
+	enum vmsg_dialect dialect;
 	struct vmsg_loop *loop;
 	struct vmsg_bus *bus;
 	char *pool;
@@ -70,6 +91,9 @@ struct bench {
 	int room;
 	bool has_fds;
 	int queue_error;
+	/* Say once that the driver side has gone. */
+	bool gone;
+	unsigned int num_received;
 	/* What the last call of the link's queue function was given. */
 	int kick_fd;
 	int used_fd;
@@ -85,6 +109,7 @@ void bench_run(struct bench *b);
 void bench_put(struct bench *b, const void *frame, size_t len);
 bool bench_get(struct bench *b, uint8_t type, uint8_t id, struct vmsg_msg *msg);
 unsigned int bench_flush(struct bench *b);
+void bench_arrived(struct bench *b, const void *frame, size_t len);
 bool bench_ask(struct bench *b, struct vmsg_msg *msg);
 void *bench_ptr(struct bench *b, uint64_t addr);
 

@@ -207,7 +207,7 @@ static void test_no_room(void)
 	b.room = 0;
 	for (i = 0; i < 3; i++) {
 		msg.token = 0x100 + i;
-		len = vmsg_wire_encode(VMSG_DIALECT_1, &msg, bytes, sizeof(bytes));
+		len = vmsg_wire_encode(b.dialect, &msg, bytes, sizeof(bytes));
 		bench_put(&b, bytes, len);
 	}
 	bench_run(&b);
@@ -285,6 +285,164 @@ static void test_dead(void)
 	bench_close(&b);
 }
 
+/* The driver side goes away while models still touch the memory. */
+static void test_gone(void)
+{
+	const struct bench_params params = {
+		.ring_features = VMSG_BIT(VMSG_F_RING_RESET),
+	};
+	const struct seg seg = { POOL_ADDR + 0x80000, 8, VRING_DESC_F_WRITE };
+	struct vmsg_msg msg = { .id = VIRTIO_MSG_GET_DEVICE_STATUS };
+	struct td slow, slower, quick;
+	uint32_t id, len;
+	uint8_t bytes[64];
+	struct bench b;
+	struct ring r;
+
+	bench_open(&b, &params);
+	td_add(&b, &quick, 0, 1, 0);
+	td_add(&b, &slow, 1, 1, 0);
+	td_add(&b, &slower, 2, 1, 0);
+	drv_negotiate(&b, 0, 0);
+	drv_negotiate(&b, 2, 0);
+	drv_negotiate(&b, 1, 0);
+	ring_place(&r, &b, 1, 0, 16, false);
+	ring_enable(&r);
+	drv_set_status(&b, 1, S_RUNNING);
+	slow.keep = true;
+	ring_add(&r, &seg, 1, false);
+	ring_kick(&r);
+	slow.later = true;
+	slower.later = true;
+	quick.resets = 0;
+	bench_flush(&b);
+
+	b.gone = true;
+	bench_put(&b, bytes, vmsg_wire_encode(b.dialect, &msg, bytes, 64));
+	bench_run(&b);
+	ok(!b.to_driver.first && b.to_device.first,
+	   "the driver side has gone: nobody gets an answer");
+	ok(quick.resets == 1 && !vmsg_device_status(quick.dev),
+	   "all devices are reset");
+	b.num_received = 0;
+	bench_run(&b);
+	ok(!b.num_received, "nothing is read while models touch memory");
+	td_finish(&slow, 0);
+	ok(!ring_used(&r, &id, &len), "they cannot give anything back");
+	vmsg_device_reset_done(slow.dev);
+	bench_run(&b);
+	ok(!b.num_received, "until the last one has let go");
+	vmsg_device_reset_done(slower.dev);
+	bench_run(&b);
+	ok(b.num_received && bench_flush(&b) == 1, "then it goes on");
+	slow.later = false;
+	ok(drv_negotiate(&b, 1, 0), "with the next one");
+
+	b.gone = true;
+	slow.later = true;
+	bench_put(&b, bytes, vmsg_wire_encode(b.dialect, &msg, bytes, 64));
+	bench_run(&b);
+	vmsg_device_reset_done(slower.dev);
+	vmsg_device_free(slow.dev);
+	bench_run(&b);
+	ok(bench_flush(&b) == 1, "a device that is cut off is not waited for");
+	bench_close(&b);
+}
+
+/* What the RFC of late 2025 says in other words. */
+static void test_rfc(void)
+{
+	const struct bench_params params = { .rfc = true };
+	struct vmsg_msg msg;
+	uint8_t bytes[264] = { 0 }, *frame;
+	struct bench b;
+	struct td td;
+
+	bench_open(&b, &params);
+	td_add(&b, &td, 3, 2, 0);
+	ok(get_event(&b, 3, VIRTIO_MSG_DEVICE_ADDED), "RFC: EVENT_DEVICE");
+	msg = (struct vmsg_msg){
+		.type = VIRTIO_MSG_TYPE_BUS,
+		.id = VIRTIO_MSG_BUS_PING,
+		.token = 0x1234,
+		.ping = 7,
+	};
+	bench_put(&b, bytes, vmsg_wire_encode(b.dialect, &msg, bytes, 64));
+	bench_run(&b);
+	ok(bench_get(&b, 3, VIRTIO_MSG_BUS_PING, &msg) && msg.ping == 7 &&
+	   !msg.token, "RFC: answers to bus messages have token 0");
+	ok(get_devices(&b, 0, 32, &msg) && bit(&msg, 3) &&
+	   msg.devices.count == 32, "RFC: GET_DEVICES");
+	msg = (struct vmsg_msg){
+		.type = VIRTIO_MSG_TYPE_BUS,
+		.id = VIRTIO_MSG_BUS_GET_DEVICES,
+		.devices.count = 32,
+	};
+	bench_put(&b, bytes, vmsg_wire_encode(b.dialect, &msg, bytes, 64));
+	bench_run(&b);
+	frame = b.to_driver.first->bytes;
+	ok(frame[10] == 32 && !frame[11] && !frame[12] && frame[14] == 8,
+	   "RFC: the count is in front of the next offset");
+	bench_flush(&b);
+	msg = (struct vmsg_msg){ .dev_num = 3, .id = VIRTIO_MSG_GET_DEVICE_INFO };
+	ok(bench_ask(&b, &msg) && msg.info.device_id == 42 &&
+	   msg.info.config_size == TD_CONFIG, "RFC: GET_DEVICE_INFO");
+	msg = (struct vmsg_msg){ .dev_num = 4, .id = VIRTIO_MSG_GET_DEVICE_INFO };
+	ok(bench_ask(&b, &msg) && !msg.info.device_id &&
+	   !msg.info.num_feature_blocks && !msg.info.config_size,
+	   "RFC: no device is one of zeros");
+	ok(drv_status(&b, 4) == ~0u, "RFC: that answers nothing else");
+	ok(drv_get_vq(&b, 3, 0).vqueue.size == 256 &&
+	   drv_get_vq(&b, 3, 1).vqueue.size == 1024,
+	   "RFC: a new queue has its largest size");
+	ok(drv_negotiate(&b, 3, 0), "RFC: negotiation");
+	msg = (struct vmsg_msg){
+		.dev_num = 3,
+		.id = VIRTIO_MSG_SET_VQUEUE,
+		.vqueue.size = 16,
+		.vqueue.desc = POOL_ADDR + 0x1000,
+		.vqueue.driver = POOL_ADDR + 0x2000,
+		.vqueue.device = POOL_ADDR + 0x3000,
+	};
+	ok(bench_ask(&b, &msg) && drv_get_vq(&b, 3, 0).vqueue.size == 16 &&
+	   td.dev->vqs[0].enabled, "RFC: SET_VQUEUE enables");
+
+	msg = (struct vmsg_msg){
+		.dev_num = 3,
+		.id = VIRTIO_MSG_GET_CONFIG,
+		.config.length = 28,
+	};
+	ok(bench_ask(&b, &msg) && msg.config.length == 28 &&
+	   msg.data_len == 28, "RFC: 28 bytes of configuration fit");
+	msg.id = VIRTIO_MSG_SET_CONFIG;
+	msg.type = 0;
+	msg.config.generation++;
+	msg.config.length = 1;
+	msg.data = (const uint8_t *)"x";
+	msg.data_len = 1;
+	ok(bench_ask(&b, &msg) && !msg.config.length && !td.config[0],
+	   "RFC: a stale generation is refused");
+	msg.type = 0;
+	msg.config.length = 1;
+	msg.data = (const uint8_t *)"x";
+	msg.data_len = 1;
+	ok(bench_ask(&b, &msg) && msg.config.length == 1 &&
+	   td.config[0] == 'x', "RFC: the right one is not");
+	msg = (struct vmsg_msg){
+		.dev_num = 3,
+		.id = VIRTIO_MSG_GET_CONFIG,
+		.config.length = 29,
+	};
+	ok(!bench_ask(&b, &msg), "RFC: 29 bytes do not fit into 48");
+	vmsg_device_config_changed(td.dev, 0, 16, VMSG_CONFIG_DATA);
+	ok(b.to_driver.first->len == 40,
+	   "RFC: EVENT_CONFIG with 16 bytes");
+	bench_flush(&b);
+	vmsg_device_config_changed(td.dev, 0, 25, VMSG_CONFIG_DATA);
+	ok(b.to_driver.first->len == 24, "RFC: 25 bytes do not fit");
+	bench_close(&b);
+}
+
 static void bump(void *arg)
 {
 	++*(int *)arg;
@@ -336,6 +494,8 @@ int main(void)
 	test_hotplug();
 	test_no_room();
 	test_dead();
+	test_gone();
+	test_rfc();
 	test_loop();
 	return tap_end();
 }
