@@ -220,6 +220,7 @@ void vmsg_bus_set_dialect(struct virtio_msg_bus *bus, enum vmsg_dialect dialect)
 	if (bus->dialect != VMSG_DIALECT_UNKNOWN)
 		return;
 	bus->dialect = dialect;
+	bus->info.revision = VIRTIO_MSG_REVISION_1;
 	if (dialect != VMSG_DIALECT_RFC)
 		return;
 	bus->frame_max = min_t(size_t, bus->frame_max, VMSG_RFC_MAX_SIZE);

@@ -729,12 +729,32 @@ static void vmsg_dev_unregister(struct vmsg_dev *vd)
 	unregister_virtio_device(&vd->vdev);
 }
 
+/*
+ * A driver that is to leave may wait for its buffers before it resets the device.
+ * One that has fallen silent, or has begun anew behind our back, never gives them
+ * back: find out now.
+ */
+static void vmsg_dev_check(struct vmsg_dev *vd)
+{
+	struct vmsg_msg msg = { .id = VIRTIO_MSG_GET_DEVICE_STATUS };
+
+	guard(mutex)(&vd->lock);
+	if (!(vd->status_written & VIRTIO_CONFIG_S_DRIVER_OK) ||
+	    READ_ONCE(vd->state) != VMSG_DEV_RUNNING)
+		return;
+	if (!vmsg_dev_ask_locked(vd, &msg) &&
+	    !(msg.status & VIRTIO_CONFIG_S_DRIVER_OK))
+		vmsg_dev_fail(vd);
+}
+
 static void vmsg_dev_finish(struct vmsg_dev *vd)
 {
 	struct virtio_msg_bus *bus = vd->bus;
 
-	if (vd->registered)
+	if (vd->registered) {
+		vmsg_dev_check(vd);
 		vmsg_dev_unregister(vd);
+	}
 	vmsg_pool_client_release(&vd->client);
 	if (atomic_dec_and_test(&bus->num_devs))
 		wake_up(&bus->dev_gone);

@@ -27,6 +27,20 @@ static ssize_t revision_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(revision);
 
+static ssize_t dialect_show(struct device *dev, struct device_attribute *attr,
+			    char *buf)
+{
+	static const char * const names[] = {
+		[VMSG_DIALECT_UNKNOWN] = "unknown",
+		[VMSG_DIALECT_1] = "1",
+		[VMSG_DIALECT_RFC] = "rfc",
+	};
+
+	return sysfs_emit(buf, "%s\n",
+			  names[READ_ONCE(dev_to_bus(dev)->dialect)]);
+}
+static DEVICE_ATTR_RO(dialect);
+
 static ssize_t max_msg_size_show(struct device *dev,
 				 struct device_attribute *attr, char *buf)
 {
@@ -57,6 +71,7 @@ static DEVICE_ATTR_RO(pool_used);
 
 static struct attribute *vmsg_bus_attrs[] = {
 	&dev_attr_revision.attr,
+	&dev_attr_dialect.attr,
 	&dev_attr_max_msg_size.attr,
 	&dev_attr_features.attr,
 	&dev_attr_timeout_ms.attr,
