@@ -459,17 +459,6 @@ static struct pci_dev *fake_pci_find(struct fake_pci *fp)
 }
 
 /**
- * fake_pci_dev() - the function as the kernel knows it
- * @fp: the function
- *
- * Return: it; also after it has been removed.
- */
-struct pci_dev *fake_pci_dev(struct fake_pci *fp)
-{
-	return fp->pdev;
-}
-
-/**
  * fake_pci_priv() - for the registers
  * @fp: the function
  *
@@ -497,17 +486,13 @@ int fake_pci_strays(struct fake_pci *fp)
  * fake_pci_pull() - pull the function out of its slot
  * @fp: the function
  *
- * The kernel is not told; fake_pci_remove() does that.
+ * The kernel is not told; fake_pci_remove() does that. What it sees without
+ * accessors, which is memory of kind FAKE_BAR_RAM, is to be filled with ones by
+ * the test.
  */
 void fake_pci_pull(struct fake_pci *fp)
 {
-	int i;
-
 	fp->present = false;
-	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
-		if (fp->info.bar[i].kind == FAKE_BAR_RAM)
-			memset(fp->mem[i], 0xff, fp->info.bar[i].size);
-	}
 }
 
 /**
@@ -544,13 +529,12 @@ static void fake_pci_end(void *arg)
 }
 
 /**
- * fake_pci_create() - plug a function in
+ * fake_pci_create() - make a function that is not plugged in yet
  * @test: whose it is; it goes when the test ends
  * @info: what it is
  *
- * When it returns, drivers have been asked whether they want it.
- *
- * Return: the function; the test ends when there is none.
+ * Return: the function, with memory behind its BARs; the test ends when there is
+ * none.
  */
 struct fake_pci *fake_pci_create(struct kunit *test,
 				 const struct fake_pci_info *info)
@@ -575,13 +559,29 @@ struct fake_pci *fake_pci_create(struct kunit *test,
 		KUNIT_ASSERT_NOT_NULL(test, fp->mem[i]);
 	}
 	fake_pci_reset(fp);
+	return fp;
+}
+
+/**
+ * fake_pci_plug() - plug a function in
+ * @fp: the function
+ *
+ * When it returns, drivers have been asked whether they want it.
+ *
+ * Return: the function as the kernel knows it; the test ends when there is none.
+ */
+struct pci_dev *fake_pci_plug(struct fake_pci *fp)
+{
+	struct kunit *test = fp->test;
+	int i;
+
 	KUNIT_ASSERT_EQ(test, 0, um_pci_device_register(&fp->um));
 	fp->registered = true;
 	fp->pdev = fake_pci_find(fp);
 	KUNIT_ASSERT_NOT_NULL(test, fp->pdev);
 	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
-		if (info->bar[i].kind == FAKE_BAR_RAM)
+		if (fp->info.bar[i].kind == FAKE_BAR_RAM)
 			KUNIT_ASSERT_EQ(test, 0, bar_move_to_ram(fp, i));
 	}
-	return fp;
+	return fp->pdev;
 }

@@ -82,7 +82,7 @@ struct fake_pci_info {
 
 struct fake_pci *fake_pci_create(struct kunit *test,
 				 const struct fake_pci_info *info);
-struct pci_dev *fake_pci_dev(struct fake_pci *fp);
+struct pci_dev *fake_pci_plug(struct fake_pci *fp);
 void *fake_pci_priv(struct fake_pci *fp);
 void *fake_pci_mem(struct fake_pci *fp, int bar);
 void fake_pci_irq(struct fake_pci *fp, unsigned int vector);
