@@ -49,12 +49,14 @@ MODULE_PARM_DESC(timeout_ms, "Milliseconds that an answer of the device side may
  * @VMSG_AMP_DOWN: is about to begin
  * @VMSG_AMP_INIT: this side has begun anew, and the peer has to notice
  * @VMSG_AMP_READY: this side is ready, and the peer has to be
- * @VMSG_AMP_UP: there is a bus
+ * @VMSG_AMP_RUN: this side runs, and the peer has to notice
+ * @VMSG_AMP_UP: both run, and there is a bus
  */
 enum vmsg_amp_state {
 	VMSG_AMP_DOWN,
 	VMSG_AMP_INIT,
 	VMSG_AMP_READY,
+	VMSG_AMP_RUN,
 	VMSG_AMP_UP,
 };
 
@@ -66,7 +68,6 @@ enum vmsg_amp_state {
  * @state: see &enum vmsg_amp_state
  * @linger_until: jiffies, in state INIT
  * @adopted: the numbers of the queues go on where the peer stands
- * @peer_ran: the peer has been seen in RUN since this side is UP
  * @dma: the device side may reach this machine's memory
  * @listen: nothing is said before the device side has sent something
  * @started: virtio_msg_amp_start() has been called
@@ -91,7 +92,6 @@ struct virtio_msg_amp {
 	enum vmsg_amp_state state;
 	unsigned long linger_until;
 	bool adopted;
-	bool peer_ran;
 	bool dma;
 	bool listen;
 	bool started;
@@ -382,12 +382,11 @@ static void vmsg_amp_enter(struct virtio_msg_amp *amp, enum vmsg_amp_state state
 	static const u16 status[] = {
 		[VMSG_AMP_INIT] = VIRTIO_MSG_AMP_INIT,
 		[VMSG_AMP_READY] = VIRTIO_MSG_AMP_READY,
-		[VMSG_AMP_UP] = VIRTIO_MSG_AMP_RUN,
+		[VMSG_AMP_RUN] = VIRTIO_MSG_AMP_RUN,
 	};
 
 	amp->state = state;
-	if (state >= VMSG_AMP_INIT)
-		vmsg_amp_set_status(amp, status[state]);
+	vmsg_amp_set_status(amp, status[state]);
 }
 
 /* The header is read again each time: another program may be behind it. */
@@ -437,26 +436,34 @@ static unsigned long vmsg_amp_step_ready(struct virtio_msg_amp *amp, int peer)
 	}
 	if (peer == VIRTIO_MSG_AMP_INIT)
 		return VMSG_AMP_POLL;
-	amp->peer_ran = false;
-	vmsg_amp_enter(amp, VMSG_AMP_UP);
-	if (vmsg_amp_up(amp)) {
-		dev_err(amp->info.parent, "virtio-msg: no memory for a bus, trying again\n");
+	vmsg_amp_enter(amp, VMSG_AMP_RUN);
+	return 0;
+}
+
+/* Some device sides must not be rung before they run. */
+static unsigned long vmsg_amp_step_run(struct virtio_msg_amp *amp, int peer)
+{
+	if (peer == VIRTIO_MSG_AMP_READY)
+		return VMSG_AMP_POLL;
+	if (peer != VIRTIO_MSG_AMP_RUN) {
 		amp->state = VMSG_AMP_DOWN;
+		return VMSG_AMP_POLL;
 	}
+	if (vmsg_amp_up(amp)) {
+		dev_err_ratelimited(amp->info.parent, "virtio-msg: no memory for a bus, trying again\n");
+		return VMSG_AMP_WATCH;
+	}
+	amp->state = VMSG_AMP_UP;
 	return VMSG_AMP_WATCH;
 }
 
 static unsigned long vmsg_amp_step_up(struct virtio_msg_amp *amp, int peer)
 {
-	if (peer == VIRTIO_MSG_AMP_RUN)
-		amp->peer_ran = true;
-	else if (peer != VIRTIO_MSG_AMP_READY || amp->peer_ran)
-		goto down;
-	/* In case that an interrupt got lost. */
-	queue_work(amp->wq, &amp->rx_work);
-	return VMSG_AMP_WATCH;
-
-down:
+	if (peer == VIRTIO_MSG_AMP_RUN) {
+		/* In case that an interrupt got lost. */
+		queue_work(amp->wq, &amp->rx_work);
+		return VMSG_AMP_WATCH;
+	}
 	dev_info(amp->info.parent, "virtio-msg: the device side has %s, its devices go\n",
 		 peer < 0 || peer >= VIRTIO_MSG_AMP_DEAD ? "died" :
 		 peer == VIRTIO_MSG_AMP_SHUTDOWN ? "left" : "begun anew");
@@ -484,6 +491,9 @@ static void vmsg_amp_link_work(struct work_struct *work)
 			break;
 		case VMSG_AMP_READY:
 			delay = vmsg_amp_step_ready(amp, peer);
+			break;
+		case VMSG_AMP_RUN:
+			delay = vmsg_amp_step_run(amp, peer);
 			break;
 		case VMSG_AMP_UP:
 			delay = vmsg_amp_step_up(amp, peer);

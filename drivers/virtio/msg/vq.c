@@ -596,6 +596,30 @@ static void vmsg_vq_return_buffers(struct vmsg_vq *q)
 	local_bh_enable();
 }
 
+/*
+ * The core follows a chain of split descriptors by the flags in shared memory.
+ * When that memory has been pulled out it reads as ones, and chains never end.
+ */
+static bool vmsg_vq_is_readable(struct vmsg_vq *q)
+{
+	const u16 known = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE |
+			  VRING_DESC_F_INDIRECT;
+	unsigned int i, size = virtqueue_get_vring_size(q->vq);
+	const struct vring_desc *desc;
+
+	if (virtio_has_feature(q->vq->vdev, VIRTIO_F_RING_PACKED))
+		return true;
+	desc = vmsg_pool_vaddr(q->vd->client.pool,
+			       virtqueue_get_desc_addr(q->vq),
+			       array_size(size, sizeof(*desc)));
+	for (i = 0; desc && i < size; i++) {
+		if (virtio16_to_cpu(q->vq->vdev, READ_ONCE(desc[i].flags)) &
+		    ~known)
+			return false;
+	}
+	return desc;
+}
+
 static void vmsg_vq_bury(struct vmsg_vq *q)
 {
 	struct virtqueue *vq = q->vq;
@@ -603,7 +627,7 @@ static void vmsg_vq_bury(struct vmsg_vq *q)
 	int i;
 
 	/* Somebody resets or resizes the queue, and finds it broken. */
-	if (vq->reset)
+	if (vq->reset || !vmsg_vq_is_readable(q))
 		return;
 	/* Without memory the driver's buffers stay in the queue. */
 	q->num_buffers = 0;
