@@ -340,6 +340,7 @@ static int server_make_memory(struct server *server, uint64_t size)
 static int server_bind(struct server *server)
 {
 	struct sockaddr_un addr;
+	struct stat old;
 	int ret;
 
 	ret = vmsg_ivshmem_address(server->path, &addr);
@@ -352,7 +353,8 @@ static int server_bind(struct server *server)
 	/* Somebody was faster: that is just as good. */
 	if (!connect(server->listen_fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return -EALREADY;
-	if (errno == ECONNREFUSED)
+	if (errno == ECONNREFUSED && !lstat(server->path, &old) &&
+	    S_ISSOCK(old.st_mode))
 		unlink(server->path);
 	if (bind(server->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) ||
 	    listen(server->listen_fd, SERVER_BACKLOG) ||

@@ -632,7 +632,6 @@ static void vmsg_ivshmem_init(struct vmsg_ivshmem *iv,
 	iv->link.fd = -1;
 	iv->link.retry = true;
 	iv->link.max_msg_size = VIRTIO_MSG_AMP_SLOT_SIZE;
-	iv->link.features = params->features;
 	snprintf(iv->link.name, sizeof(iv->link.name), "ivshmem:%s",
 		 params->path);
 	iv->path = params->path;

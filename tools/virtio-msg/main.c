@@ -90,7 +90,8 @@ static const char main_help[] =
 "  --pool-size BYTES        memory shared with the driver side (32M)\n"
 "  --kernel-pool            loopback: let the kernel make that memory\n"
 "  --max-msg-size BYTES     loopback: largest message (264)\n"
-"  --strict-generation      refuse configuration writes that come too late\n"
+"  --strict-generation      loopback: refuse configuration writes that come too\n"
+"                           late\n"
 "  --messages               notify by messages instead of eventfds or bits\n"
 "  --timeout-ms MS          loopback: how long the kernel waits for an answer\n"
 "  --features LIST          ring features to offer, from left to right:\n"
@@ -241,8 +242,8 @@ static int main_option(struct main_state *state, int opt, int argc,
 		break;
 	case OPT_STRICT:
 		/* VIRTIO_MSG_F_STRICT_CONFIG_GENERATION is bit 0. */
+		state->lb_only = "strict-generation";
 		state->lb.features |= VMSG_BIT(0);
-		state->iv.features |= VMSG_BIT(0);
 		break;
 	case OPT_MESSAGES:
 		state->bus_params.messages = true;

@@ -166,7 +166,6 @@ vmsg_loopback_open(const struct vmsg_loopback_params *params);
  * struct vmsg_ivshmem_params - how to share memory with a virtual machine
  * @path: socket of an ivshmem server; if nobody listens there, one is started
  * @pool_size: bytes of all the memory, a power of two from 1 MiB, 0 = 32 MiB
- * @features: transport features, bit n for VIRTIO_MSG_F_* n
  * @spsc: the queues have format spsc instead of layout
  * @messages: notifications as messages even in format layout
  * @num_notif: otherwise: bits for notifications, up to 64, 0 = 64
@@ -177,7 +176,6 @@ vmsg_loopback_open(const struct vmsg_loopback_params *params);
 struct vmsg_ivshmem_params {
 	const char *path;
 	uint64_t pool_size;
-	uint64_t features;
 	bool spsc;
 	bool messages;
 	uint32_t num_notif;

@@ -78,7 +78,7 @@ void peer_ring(struct peer *p, int id);
 
 /* Until something is so; false after far more time than that can take. */
 #define WAIT_MS		20000
-#define until(cond, what) ({						\
+#define until_do(cond, what) ({						\
 	int tries = WAIT_MS / 5;					\
 	while (!(cond) && tries--) {					\
 		what;							\
@@ -86,5 +86,7 @@ void peer_ring(struct peer *p, int id);
 	}								\
 	tries >= 0;							\
 })
+
+#define until(cond)	until_do(cond, (void)0)
 
 #endif /* _PEER_H */
