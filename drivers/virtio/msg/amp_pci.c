@@ -12,8 +12,6 @@
  * for whatever people like, so such a function is only taken when somebody says
  * so, by driver_override or by new_id with the kind's number as driver data.
  */
-#include <kunit/static_stub.h>
-#include <kunit/visibility.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/iosys-map.h>
@@ -23,10 +21,14 @@
 #include <linux/virtio_msg.h>
 #include <linux/virtio_msg_amp.h>
 
-#include "amp_pci.h"
-
 #define VMSG_AMP_PCI_NAME	"virtio_msg_amp_pci"
 #define VMSG_AMP_PCI_FIFOS_MAX	8
+
+/* pci_device_id.driver_data, and the number for new_id. */
+enum vmsg_amp_pci_id {
+	VMSG_AMP_PCI_XILINX = 1,
+	VMSG_AMP_PCI_IVSHMEM = 2,
+};
 
 /* 10ee:9039 */
 #define XILINX_VERSION		0x00
@@ -182,22 +184,6 @@ static void vmsg_amp_pci_xilinx_close(struct vmsg_amp_pci *card)
  * ivshmem-doorbell
  */
 
-/* The BAR is memory of the host, and what it shares is used as memory. */
-VISIBLE_IF_KUNIT void *vmsg_amp_pci_map_ram(struct pci_dev *pdev, int bar)
-{
-	KUNIT_STATIC_STUB_REDIRECT(vmsg_amp_pci_map_ram, pdev, bar);
-	return memremap(pci_resource_start(pdev, bar),
-			pci_resource_len(pdev, bar), MEMREMAP_WB);
-}
-EXPORT_SYMBOL_IF_KUNIT(vmsg_amp_pci_map_ram);
-
-VISIBLE_IF_KUNIT void vmsg_amp_pci_unmap_ram(void *ram)
-{
-	KUNIT_STATIC_STUB_REDIRECT(vmsg_amp_pci_unmap_ram, ram);
-	memunmap(ram);
-}
-EXPORT_SYMBOL_IF_KUNIT(vmsg_amp_pci_unmap_ram);
-
 static void vmsg_amp_pci_ivshmem_doorbell(void *priv)
 {
 	struct vmsg_amp_pci_fifo *fifo = priv;
@@ -235,9 +221,11 @@ static int vmsg_amp_pci_ivshmem_open(struct vmsg_amp_pci *card)
 {
 	int bar = card->kind->mem_bar;
 	size_t size = pci_resource_len(card->pdev, bar);
-	void *ram = vmsg_amp_pci_map_ram(card->pdev, bar);
+	void *ram;
 	int err;
 
+	/* It is memory of the host, and what is in there is used as memory. */
+	ram = memremap(pci_resource_start(card->pdev, bar), size, MEMREMAP_WB);
 	if (!ram)
 		return -ENOMEM;
 	iosys_map_set_vaddr(&card->mem, ram);
@@ -257,7 +245,7 @@ static int vmsg_amp_pci_ivshmem_open(struct vmsg_amp_pci *card)
 	return 0;
 
 err_unmap:
-	vmsg_amp_pci_unmap_ram(ram);
+	memunmap(ram);
 	return err;
 }
 
@@ -265,7 +253,7 @@ static void vmsg_amp_pci_ivshmem_close(struct vmsg_amp_pci *card)
 {
 	pci_clear_master(card->pdev);
 	virtio_msg_pool_destroy(card->pool);
-	vmsg_amp_pci_unmap_ram(card->mem.vaddr);
+	memunmap(card->mem.vaddr);
 }
 
 static const struct vmsg_amp_pci_kind vmsg_amp_pci_kinds[] = {
@@ -509,6 +497,9 @@ static int vmsg_amp_pci_resume(struct device *dev)
 	unsigned int n;
 	int err = 0;
 
+	/* It may have been pulled out meanwhile. */
+	if (!pci_device_is_present(card->pdev))
+		vmsg_amp_pci_dead(card);
 	for (n = 0; n < card->num_fifos; n++)
 		err = virtio_msg_amp_resume(card->fifos[n].amp) ?: err;
 	return err;
