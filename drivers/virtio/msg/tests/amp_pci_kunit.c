@@ -16,10 +16,10 @@
 #include <linux/pci.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
-#include "../amp_pci.h"
 #include "fake_card.h"
 
 #define DRIVER		"virtio_msg_amp_pci"
@@ -516,7 +516,6 @@ static void xilinx_probe(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, card->fifos[i].bells, 0);
 		KUNIT_EXPECT_EQ(test, fake_pci_irqs(card->fp, i), 0);
 	}
-	KUNIT_EXPECT_TRUE(test, fake_pci_command(card->fp) & PCI_COMMAND_MASTER);
 
 	unbind(card);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.removes), 1);
@@ -805,6 +804,61 @@ static void xilinx_continue(struct kunit *test)
 	}
 }
 
+/* The driver of the device with that number. */
+static struct fake_drv *find_drv(struct kunit *test, u16 num)
+{
+	struct fake_drv *drv;
+
+	list_for_each_entry(drv, &fake_driver.drvs, node) {
+		if (!drv->removed && to_vmsg_dev(drv->vdev)->num == num)
+			return drv;
+	}
+	KUNIT_FAIL_AND_ABORT(test, "nobody has device %u", num);
+	return NULL;
+}
+
+static void die(struct fake_card *card, unsigned int fifo, int removes)
+{
+	fake_fifo_say(&card->fifos[fifo], VIRTIO_MSG_AMP_DEAD);
+	/* Not that a dead one would: this is only faster. */
+	fake_pci_irq(card->fp, fifo);
+	KUNIT_ASSERT_TRUE(card->test, drv_wait(atomic_read(&fake_driver.removes) ==
+					       removes));
+}
+
+static bool is_master(struct fake_card *card)
+{
+	return fake_pci_command(card->fp) & PCI_COMMAND_MASTER;
+}
+
+/* Who has died reaches this machine's memory no more, if nobody else has to. */
+static void xilinx_dma(struct kunit *test)
+{
+	struct fake_card *card = fake_xilinx(test, 2, true, VMSG_DIALECT_1);
+
+	set_fifos(test, "3");
+	fake_card_dev(card, 0, 10);
+	fake_card_dev(card, 1, 11);
+	fake_card_plug(card);
+	wait_drv(card, 2);
+	KUNIT_EXPECT_TRUE(test, is_master(card));
+	die(card, 0, 1);
+	KUNIT_EXPECT_TRUE(test, is_master(card));
+	move_data(test, find_drv(test, 11));
+	die(card, 1, 2);
+	KUNIT_EXPECT_TRUE(test, card_wait(!is_master(card)));
+
+	fake_fifo_restart(&card->fifos[1]);
+	wait_drv(card, 3);
+	KUNIT_EXPECT_TRUE(test, is_master(card));
+	move_data(test, find_drv(test, 11));
+	fake_fifo_restart(&card->fifos[0]);
+	wait_drv(card, 4);
+	move_data(test, find_drv(test, 10));
+	unbind(card);
+	expect_free(card);
+}
+
 /*
  * Interrupts
  */
@@ -915,6 +969,8 @@ static void ivshmem_asked(struct kunit *test)
 	expect_free(card);
 	KUNIT_EXPECT_EQ(test, card->fifos[0].bells, 0);
 
+	/* This parameter is for the other kind. */
+	set_fifos(test, "0");
 	set_override(card);
 	KUNIT_EXPECT_FALSE(test, is_bound(card));
 	KUNIT_EXPECT_EQ(test, device_attach(&card->pdev->dev), 1);
@@ -1035,6 +1091,30 @@ static void ivshmem_restart(struct kunit *test)
 	move_data(test, wait_drv(card, i));
 }
 
+/* Another program takes over, and its doorbell is another one. */
+static void ivshmem_new_peer(struct kunit *test)
+{
+	struct fake_card *card = ivshmem_bound(test, false);
+	struct virtio_msg_amp_ivshmem *shmem = card->fifos[0].window;
+
+	move_data(test, wait_drv(card, 1));
+	card->peer = 0xffff;
+	WRITE_ONCE(shmem->device_peer, cpu_to_le32(card->peer));
+	fake_fifo_restart(&card->fifos[0]);
+	move_data(test, wait_drv(card, 2));
+}
+
+/* driver_override takes everything; the driver does not. */
+static void odd_refused(struct kunit *test)
+{
+	struct pci_dev *pdev = fake_pci_plug(odd_create(test));
+
+	KUNIT_ASSERT_EQ(test, 0, device_set_driver_override(&pdev->dev, DRIVER));
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			device_driver_attach(card_driver(test), &pdev->dev));
+	KUNIT_EXPECT_FALSE(test, pci_is_enabled(pdev));
+}
+
 /*
  * Life, with both kinds
  */
@@ -1075,14 +1155,18 @@ static struct fake_card *kind_bound(struct kunit *test)
 	return card;
 }
 
-/* Pages that the kernel has for itself. */
+/* Pages that the kernel has for itself, less what the test driver remembers. */
 static unsigned long kernel_pages(void)
 {
-	synchronize_rcu();
+	struct fake_drv *drv, *next;
+
+	list_for_each_entry_safe(drv, next, &fake_driver.drvs, node) {
+		list_del(&drv->node);
+		kfree(drv);
+	}
 	rcu_barrier();
 	return global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B) +
 	       global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B) +
-	       global_node_page_state(NR_KERNEL_STACK_KB) / (PAGE_SIZE / 1024) +
 	       global_node_page_state(NR_VMALLOC) + pcpu_nr_pages();
 }
 
@@ -1109,7 +1193,7 @@ static void life_bind(struct kunit *test)
 	move_data(test, wait_drv(card, i));
 	unbind(card);
 	expect_free(card);
-	KUNIT_EXPECT_LT(test, kernel_pages(), before + 16);
+	KUNIT_EXPECT_LT(test, kernel_pages(), before + 8);
 }
 
 /* The device has not even answered when it is pulled out. */
@@ -1246,6 +1330,28 @@ static void life_suspend_refused(struct kunit *test)
 	move_data(test, drv);
 }
 
+/* One FIFO sleeps already when the next one's driver does not want to. */
+static void life_suspend_half(struct kunit *test)
+{
+	struct fake_card *card = fake_xilinx(test, 2, false, VMSG_DIALECT_1);
+
+	set_fifos(test, "3");
+	fake_card_dev(card, 0, 10);
+	fake_card_dev(card, 1, 11);
+	fake_card_plug(card);
+	wait_drv(card, 2);
+	fake_driver.freeze_err = -EBUSY;
+	fake_driver.freeze_good = 1;
+	KUNIT_EXPECT_EQ(test, pci_bus_type.pm->suspend(&card->pdev->dev), -EBUSY);
+	fake_driver.freeze_err = 0;
+	move_data(test, find_drv(test, 10));
+	move_data(test, find_drv(test, 11));
+	KUNIT_ASSERT_EQ(test, card_suspend(card), 0);
+	KUNIT_ASSERT_EQ(test, card_resume(card), 0);
+	move_data(test, find_drv(test, 10));
+	move_data(test, find_drv(test, 11));
+}
+
 /* All that a device side remembers can be lost while the system sleeps. */
 static void life_suspend_restart(struct kunit *test)
 {
@@ -1263,13 +1369,18 @@ static void life_suspend_restart(struct kunit *test)
 static void life_suspend_pull(struct kunit *test)
 {
 	struct fake_card *card = kind_bound(test);
+	struct virtio_msg_bus *bus;
 
 	move_data(test, wait_drv(card, 1));
 	KUNIT_ASSERT_EQ(test, card_suspend(card), 0);
+	bus = get_bus(card);
+	KUNIT_ASSERT_NOT_NULL(test, bus);
 	fake_card_pull(card);
 	card_resume(card);
 	fake_pci_remove(card->fp);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.removes), 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&bus->stats[VMSG_STAT_TIMEOUTS]), 0);
+	put_device(&bus->dev);
 	KUNIT_EXPECT_FALSE(test, any_child(card));
 }
 
@@ -1283,7 +1394,7 @@ static void life_shutdown(struct kunit *test)
 	move_data(test, drv);
 	card->pdev->driver->shutdown(card->pdev);
 	expect_reset(card, 0);
-	KUNIT_EXPECT_FALSE(test, fake_pci_command(card->fp) & PCI_COMMAND_MASTER);
+	KUNIT_EXPECT_FALSE(test, is_master(card));
 	for (i = 0; i < card->num_fifos; i++)
 		fake_pci_irq(card->fp, i);
 	fake_pci_flush(card->fp);
@@ -1316,6 +1427,7 @@ static struct kunit_case card_cases[] = {
 	KUNIT_CASE(xilinx_no_fifos),
 	KUNIT_CASE(xilinx_all_fifos),
 	KUNIT_CASE_PARAM(xilinx_continue, xilinx_case_gen_params),
+	KUNIT_CASE(xilinx_dma),
 	KUNIT_CASE(irq_spurious),
 	KUNIT_CASE(irq_storm),
 	KUNIT_CASE(ivshmem_asked),
@@ -1323,6 +1435,8 @@ static struct kunit_case card_cases[] = {
 	KUNIT_CASE(ivshmem_pool),
 	KUNIT_CASE_PARAM(ivshmem_refused, ivshmem_wrong_gen_params),
 	KUNIT_CASE(ivshmem_restart),
+	KUNIT_CASE(ivshmem_new_peer),
+	KUNIT_CASE(odd_refused),
 	KUNIT_CASE_PARAM(life_bind, kind_case_gen_params),
 	KUNIT_CASE_PARAM(life_pull, kind_case_gen_params),
 	KUNIT_CASE_PARAM(life_error, kind_case_gen_params),
@@ -1330,6 +1444,7 @@ static struct kunit_case card_cases[] = {
 	KUNIT_CASE_PARAM(life_reset_refused, kind_case_gen_params),
 	KUNIT_CASE_PARAM(life_suspend, kind_case_gen_params),
 	KUNIT_CASE_PARAM(life_suspend_refused, kind_case_gen_params),
+	KUNIT_CASE(life_suspend_half),
 	KUNIT_CASE(life_suspend_restart),
 	KUNIT_CASE_PARAM(life_suspend_pull, kind_case_gen_params),
 	KUNIT_CASE_PARAM(life_shutdown, kind_case_gen_params),

@@ -267,6 +267,19 @@ void fake_fifo_run(struct fake_fifo *fifo)
 }
 
 /**
+ * fake_fifo_say() - the device side says something about itself
+ * @fifo: the bus, in format layout
+ * @status: VIRTIO_MSG_AMP_INIT and so on
+ *
+ * Context: Any.
+ */
+void fake_fifo_say(struct fake_fifo *fifo, u16 status)
+{
+	guard(spinlock_irqsave)(&fifo->lock);
+	say(fifo, status);
+}
+
+/**
  * fake_fifo_restart() - the device side dies, and comes up again
  * @fifo: the bus, in format layout
  *
@@ -444,7 +457,7 @@ static void ivshmem_write(struct fake_pci *fp, int bar, u32 offset, int size,
 {
 	struct fake_card *card = fake_pci_priv(fp);
 
-	if (offset != REG_DOORBELL || size != 4 || val != FAKE_DEVICE_PEER << 16) {
+	if (offset != REG_DOORBELL || size != 4 || val != card->peer << 16) {
 		KUNIT_FAIL(card->test, "write of 0x%x, %d bytes, to register 0x%x",
 			   val, size, offset);
 		return;
@@ -506,7 +519,8 @@ static struct fake_card *card_alloc(struct kunit *test, unsigned int fifos)
 	card->num_fifos = fifos;
 	card->dialect = VMSG_DIALECT_1;
 	card->version = 1;
-	card->position = FAKE_OWN_PEER;
+	card->position = 3;
+	card->peer = 7;
 	INIT_DELAYED_WORK(&card->poll, card_poll);
 	card->pci.priv = card;
 	card->pci.pba = 0x800;
@@ -608,7 +622,7 @@ static void write_ivshmem(struct fake_card *card)
 	struct virtio_msg_amp_ivshmem *shmem = card->fifos[0].window;
 
 	shmem->version = cpu_to_le32(VIRTIO_MSG_AMP_IVSHMEM_VERSION);
-	shmem->device_peer = cpu_to_le32(FAKE_DEVICE_PEER);
+	shmem->device_peer = cpu_to_le32(card->peer);
 	shmem->magic = cpu_to_le32(VIRTIO_MSG_AMP_IVSHMEM_MAGIC);
 	/* What is in the window is nobody's buffer. */
 	card->fifos[0].fb.address = VIRTIO_MSG_AMP_WINDOW_SIZE;

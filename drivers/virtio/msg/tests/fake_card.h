@@ -21,9 +21,7 @@
 #include "fake_pci.h"
 
 #define FAKE_FIFOS		8
-/* ivshmem: peer ids of the two sides, and bytes of the memory. */
-#define FAKE_OWN_PEER		3
-#define FAKE_DEVICE_PEER	7
+/* ivshmem: bytes of the memory. */
 #define FAKE_SHMEM		0x80000
 
 struct fake_card;
@@ -74,6 +72,7 @@ struct fake_fifo {
  * @pdev: the same as the kernel knows it
  * @version: register of a 10ee:9039
  * @position: register of an ivshmem-doorbell
+ * @peer: of the device side of an ivshmem-doorbell
  * @deaf: doorbells are only counted
  * @poll: looks at states, as a device side without an interrupt does
  * @fifos: the device sides
@@ -89,6 +88,7 @@ struct fake_card {
 	struct pci_dev *pdev;
 	u32 version;
 	u32 position;
+	u32 peer;
 	bool deaf;
 	struct delayed_work poll;
 	struct fake_fifo fifos[FAKE_FIFOS];
@@ -103,6 +103,7 @@ struct fake_dev *fake_card_dev(struct fake_card *card, unsigned int fifo,
 			       u16 num);
 void fake_card_pull(struct fake_card *card);
 void fake_fifo_run(struct fake_fifo *fifo);
+void fake_fifo_say(struct fake_fifo *fifo, u16 status);
 void fake_fifo_restart(struct fake_fifo *fifo);
 
 #endif /* _VIRTIO_MSG_FAKE_CARD_H */
