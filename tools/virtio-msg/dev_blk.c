@@ -447,7 +447,9 @@ struct vmsg_device *vmsg_blk_add(struct vmsg_bus *bus, uint32_t num,
 
 	if (!vmsg_blk_good_sizes(params)) {
 		vmsg_warn("blk %s: %u queues of %u descriptors are not possible; choose up to %u queues, and a power of two from 4 to 32768",
-			  params->path, params->queues, params->queue_size,
+			  params->path, desc.num_queues,
+			  params->queue_size ? params->queue_size :
+					       VMSG_BLK_QUEUE_SIZE,
 			  VMSG_BLK_MAX_QUEUES);
 		errno = EINVAL;
 		return NULL;

@@ -606,13 +606,13 @@ static int vmsg_ivshmem_setup(struct vmsg_ivshmem *iv,
 			  iv->path, strerror(-ret));
 		return ret;
 	}
+	ret = vmsg_ivshmem_lock(iv);
+	if (ret)
+		return ret;
 	if (params->pool_size && iv->mem_size != size)
 		vmsg_warn("note: %s has %llu bytes of memory already, not %llu; for others, stop the virtual machine as well",
 			  iv->path, (unsigned long long)iv->mem_size,
 			  (unsigned long long)size);
-	ret = vmsg_ivshmem_lock(iv);
-	if (ret)
-		return ret;
 	ret = vmsg_ivshmem_prepare(iv);
 	if (ret) {
 		vmsg_warn("cannot listen to %s: %s", iv->path, strerror(-ret));
