@@ -324,8 +324,6 @@ static void peer_take(struct amp_peer *p, const u8 *frame)
 			   size);
 		return;
 	}
-	if (p->format->rfc && size > VMSG_RFC_MAX_SIZE)
-		KUNIT_FAIL(p->test, "a frame of %zu bytes is too large", size);
 	if (!READ_ONCE(p->dma) && !frame[0] && frame[1] == VIRTIO_MSG_SET_VQUEUE)
 		KUNIT_FAIL(p->test, "a queue in memory that is out of reach");
 	scoped_guard(spinlock_irqsave, &p->lock)

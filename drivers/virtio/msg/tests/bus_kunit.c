@@ -1226,6 +1226,453 @@ static void bus_receive_anywhere(struct kunit *test)
 }
 
 /*
+ * Several frames at once
+ */
+
+#define BATCH_STRIDE	64
+
+/**
+ * struct batch - frames that arrive together
+ * @num: how many
+ * @frames: the bytes
+ */
+struct batch {
+	unsigned int num;
+	u8 frames[32 * BATCH_STRIDE];
+};
+
+static struct batch *new_batch(struct kunit *test)
+{
+	struct batch *b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	/* What lies behind a frame is not to be looked at. */
+	memset(b->frames, 0xee, sizeof(b->frames));
+	return b;
+}
+
+static u8 *batch_add(struct batch *b, const struct vmsg_msg *msg)
+{
+	u8 *frame = b->frames + b->num++ * BATCH_STRIDE;
+
+	vmsg_wire_encode(VMSG_DIALECT_1, msg, frame, BATCH_STRIDE);
+	/* Something else each time. */
+	frame[BATCH_STRIDE - 1] = b->num;
+	return frame;
+}
+
+static u8 *batch_used(struct batch *b, u16 dev_num, u32 index)
+{
+	const struct vmsg_msg msg = {
+		.id = VIRTIO_MSG_EVENT_USED,
+		.dev_num = dev_num,
+		.vqueue.index = index,
+	};
+
+	return batch_add(b, &msg);
+}
+
+static void batch_deliver(struct fake_bus *fb, struct batch *b)
+{
+	local_bh_disable();
+	virtio_msg_bus_receive_all(fb->bus, b->frames, BATCH_STRIDE, b->num);
+	local_bh_enable();
+}
+
+/* A device whose two queues have a used buffer each, that nobody takes. */
+static struct fake_drv *bind_used(struct fake_dev *fd)
+{
+	struct kunit *test = fd->fb->test;
+	struct fake_drv *drv;
+	u8 *buf;
+	int i;
+
+	fake_driver.keep = true;
+	fake_driver.nvqs = 2;
+	fake_driver.names[1] = "second";
+	drv = fake_bind(fd);
+	for (i = 0; i < 2; i++) {
+		buf = kunit_kzalloc(test, 8, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, buf);
+		KUNIT_ASSERT_EQ(test, 0,
+				fake_add_buf(drv->vqs[i], NULL, 0, buf, 8));
+		KUNIT_ASSERT_EQ(test, 1, fake_vq_serve(fd, i, 1));
+	}
+	return drv;
+}
+
+/* One callback a queue, and every event is counted. */
+static void bus_batch_used(struct kunit *test)
+{
+	struct fake_drv *one, *two;
+	struct fake_bus *fb;
+	struct batch *b;
+	int i;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	one = bind_used(fake_dev_create(fb, 3));
+	two = bind_used(fake_dev_create(fb, 0x103));
+	b = new_batch(test);
+	for (i = 0; i < 10; i++)
+		batch_used(b, 3, 0);
+	batch_used(b, 3, 1);
+	batch_used(b, 0x103, 0);
+	batch_used(b, 3, 0);
+	batch_used(b, 9, 0);
+	batch_deliver(fb, b);
+	KUNIT_EXPECT_EQ(test, atomic_read(&one->calls[0]), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&one->calls[1]), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&two->calls[0]), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&two->calls[1]), 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_EVENTS), 13);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_UNEXPECTED), 1);
+	/* What came together with others does not count the next time. */
+	batch_deliver(fb, b);
+	KUNIT_EXPECT_EQ(test, atomic_read(&one->calls[0]), 2);
+}
+
+/* Between what is malformed, the others arrive, and all of them in order. */
+static void bus_batch_others(struct kunit *test)
+{
+	struct fake_drv *drv;
+	struct fake_bus *fb;
+	struct fake_dev *fd;
+	struct batch *b;
+	int i;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	fd = fake_dev_create(fb, 3);
+	drv = bind_used(fd);
+	b = new_batch(test);
+	/* Too short for its own size, and too long for its place. */
+	batch_used(b, 3, 0)[6] = 11;
+	batch_used(b, 3, 0)[6] = BATCH_STRIDE + 1;
+	batch_used(b, 3, 0)[6] = 7;
+	batch_used(b, 3, 0);
+	/* Twice the same of what is not to be merged. */
+	for (i = 0; i < 2; i++)
+		batch_add(b, &(struct vmsg_msg) {
+			.type = BUS,
+			.id = VIRTIO_MSG_BUS_PING,
+		});
+	batch_deliver(fb, b);
+	KUNIT_EXPECT_EQ(test, atomic_read(&drv->calls[0]), 1);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_MALFORMED), 3);
+	/* The bus takes one of them at a time. */
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_UNEXPECTED), 1);
+
+	/* So that nobody waits for the driver to take them. */
+	fake_driver.keep = false;
+	for (i = 0; i < 2; i++)
+		fake_event_used(fd, i);
+	b->num = 0;
+	for (i = 1; i <= 2; i++)
+		batch_add(b, &(struct vmsg_msg) {
+			.type = BUS,
+			.id = VIRTIO_MSG_BUS_EVENT_DEVICE,
+			.event_device.dev_num = 3,
+			.event_device.state = 3 - i,
+		});
+	fake_settle(fb);
+	batch_deliver(fb, b);
+	fake_settle(fb);
+	/* Removed first, added then. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.removes), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 2);
+	KUNIT_EXPECT_NOT_NULL(test, fake_vmsg_dev(fd));
+	/* None at all. */
+	virtio_msg_bus_receive_all(fb->bus, b->frames, BATCH_STRIDE, 0);
+}
+
+/*
+ * Dialects
+ */
+
+struct dialect {
+	const char *name;
+	enum vmsg_dialect dialect;
+	bool no_next;
+	fake_filter filter;
+};
+
+static const struct dialect dialects[] = {
+	{ "revision 1", VMSG_DIALECT_1 },
+	{ "revision 1, later", VMSG_DIALECT_1, .filter = later },
+	{ "RFC", VMSG_DIALECT_RFC },
+	{ "RFC, one window", VMSG_DIALECT_RFC, .no_next = true },
+	{ "RFC, later", VMSG_DIALECT_RFC, .filter = later },
+	{ "RFC, from a hard interrupt", VMSG_DIALECT_RFC, .filter = from_irq },
+};
+
+KUNIT_ARRAY_PARAM_DESC(dialect, dialects, name);
+
+/* A bus that is to find out. */
+static struct fake_bus *find_bus(struct kunit *test, enum vmsg_dialect dialect,
+				 unsigned int timeout_ms)
+{
+	struct virtio_msg_bus_info info = { FAKE_BUS_DEFAULTS };
+	struct fake_bus *fb;
+
+	info.revision = VIRTIO_MSG_REVISION_FIND;
+	info.timeout_ms = timeout_ms;
+	fb = fake_bus_create(test, &info);
+	fb->dialect = dialect;
+	return fb;
+}
+
+/* The largest pieces that are read and written, in this dialect. */
+static void expect_pieces(struct fake_bus *fb, u32 config, u32 blocks)
+{
+	const struct vmsg_msg *m;
+	u32 max_config = 0, max_blocks = 0;
+
+	for (m = fb->log; m < fb->log + fb->num_log; m++) {
+		if (m->type)
+			continue;
+		if (m->id == VIRTIO_MSG_GET_CONFIG ||
+		    m->id == VIRTIO_MSG_SET_CONFIG)
+			max_config = max(max_config, m->config.length);
+		if (m->id == VIRTIO_MSG_GET_DEVICE_FEATURES ||
+		    m->id == VIRTIO_MSG_SET_DRIVER_FEATURES)
+			max_blocks = max(max_blocks, m->features.count);
+	}
+	KUNIT_EXPECT_EQ(fb->test, max_config, config);
+	KUNIT_EXPECT_LE(fb->test, max_blocks, blocks);
+	KUNIT_EXPECT_GT(fb->test, max_blocks, 0);
+}
+
+static void bus_dialect(struct kunit *test)
+{
+	const struct dialect *d = test->param_value;
+	bool rfc = d->dialect == VMSG_DIALECT_RFC;
+	struct fake_drv *drv;
+	struct fake_bus *fb;
+	struct fake_dev *fd;
+	u8 config[100], *buf;
+
+	fake_driver_register(test);
+	fb = find_bus(test, d->dialect, 5000);
+	fb->no_next = d->no_next;
+	fb->filter = d->filter;
+	fd = fake_dev_create(fb, 0);
+	fd->info.info.config_size = sizeof(config);
+	fd->info.info.num_feature_blocks = FAKE_BLOCKS;
+	fake_dev_create(fb, rfc ? 31 : FAKE_DEVS - 1);
+	KUNIT_EXPECT_EQ(test, fb->bus->dialect, VMSG_DIALECT_UNKNOWN);
+	virtio_msg_bus_discover(fb->bus);
+	KUNIT_ASSERT_TRUE(test,
+			  drv_wait(atomic_read(&fake_driver.probes) == 2));
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, fb->bus->dialect, d->dialect);
+	KUNIT_EXPECT_EQ(test, fb->log[0].devices.count, 32);
+	KUNIT_EXPECT_EQ(test, fake_count(fb, true, VIRTIO_MSG_BUS_GET_DEVICES),
+			rfc && !d->no_next ? 2 : 1);
+	list_for_each_entry(drv, &fake_driver.drvs, node) {
+		if (!to_vmsg_dev(drv->vdev)->num)
+			break;
+	}
+	/* All that has a length. */
+	virtio_cread_bytes(drv->vdev, 0, config, sizeof(config));
+	KUNIT_EXPECT_MEMEQ(test, config, fd->config, sizeof(config));
+	drv->vdev->config->set(drv->vdev, 10, config, 60);
+	KUNIT_EXPECT_MEMEQ(test, config, fd->config + 10, 60);
+	expect_pieces(fb, rfc ? 28 : 100, rfc ? 8 : 62);
+	/* And a buffer. */
+	buf = kunit_kzalloc(test, 8, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	KUNIT_ASSERT_EQ(test, 0, fake_add_buf(drv->vqs[0], NULL, 0, buf, 8));
+	virtqueue_kick(drv->vqs[0]);
+	KUNIT_EXPECT_EQ(test, fb->num_kicks, 1);
+	KUNIT_EXPECT_EQ(test, fake_vq_serve(fd, 0, 1), 1);
+	KUNIT_EXPECT_EQ(test, fake_event_used(fd, 0), 0);
+	KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->num_bufs)));
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_MALFORMED), 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_UNEXPECTED), 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_TIMEOUTS), 0);
+	/* Looking again is of the same mind. */
+	virtio_msg_bus_discover(fb->bus);
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, fb->bus->dialect, d->dialect);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 2);
+}
+
+/* A device that announces itself before anybody knows how to talk to it. */
+static void bus_dialect_not_yet(struct kunit *test)
+{
+	const struct dialect *d = test->param_value;
+	struct fake_bus *fb;
+
+	fake_driver_register(test);
+	fb = find_bus(test, d->dialect, 5000);
+	fake_dev_create(fb, 4);
+	KUNIT_EXPECT_EQ(test, 0,
+			fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_ADDED));
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, fb->num_log, 0);
+	/* Nothing that arrives meanwhile tells. */
+	KUNIT_EXPECT_EQ(test, fake_event_used(fb->devs[0], 0), -ENODEV);
+	KUNIT_EXPECT_EQ(test, fb->bus->dialect, VMSG_DIALECT_UNKNOWN);
+	/* The answer does not mention it, which is no reason to forget it. */
+	fb->filter = hold;
+	fb->devs[0]->num = 40;
+	virtio_msg_bus_discover(fb->bus);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held));
+	fb->devs[0]->num = 4;
+	fb->filter = NULL;
+	fake_release_all(fb);
+	KUNIT_EXPECT_TRUE(test, drv_wait(atomic_read(&fake_driver.probes)));
+	fake_settle(fb);
+	KUNIT_EXPECT_NOT_NULL(test, fake_vmsg_dev(fb->devs[0]));
+	KUNIT_EXPECT_EQ(test, fb->bus->dialect, d->dialect);
+}
+
+/* One that does not know GET_DEVICES is taken to be of today. */
+static void bus_dialect_silent(struct kunit *test)
+{
+	struct fake_bus *fb;
+
+	fake_driver_register(test);
+	fb = find_bus(test, VMSG_DIALECT_1, FAKE_SHORT_TIMEOUT);
+	fake_dev_create(fb, 4);
+	fb->filter = drop;
+	fake_event_device(fb, 4, VIRTIO_MSG_DEVICE_ADDED);
+	virtio_msg_bus_discover(fb->bus);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_log));
+	fb->filter = NULL;
+	KUNIT_EXPECT_TRUE(test, drv_wait(atomic_read(&fake_driver.probes)));
+	KUNIT_EXPECT_EQ(test, fb->bus->dialect, VMSG_DIALECT_1);
+}
+
+/* An answer that makes no sense tells nothing about who has given it. */
+static void bus_dialect_malformed(struct kunit *test)
+{
+	const struct dialect *d = test->param_value;
+	struct fake_bus *fb;
+	struct fake_frame *frame;
+	u8 *copy;
+
+	fake_driver_register(test);
+	fb = find_bus(test, d->dialect, 15000);
+	fake_dev_create(fb, 4);
+	fb->filter = hold;
+	virtio_msg_bus_discover(fb->bus);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held));
+	frame = list_first_entry(&fb->held, struct fake_frame, node);
+	copy = copy_of(test, frame->data, frame->size);
+	/* As the other one would look, but it has less than it says. */
+	copy[4] = d->dialect == VMSG_DIALECT_RFC ? fb->log[0].token : 0;
+	copy[5] = d->dialect == VMSG_DIALECT_RFC ? fb->log[0].token >> 8 : 0;
+	memset(copy + 10, 0x7f, 4);
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, fake_deliver(fb, copy, frame->size));
+	/* And what is none at all. */
+	copy[1] = VIRTIO_MSG_BUS_PING;
+	KUNIT_EXPECT_EQ(test, -ENOENT, fake_deliver(fb, copy, frame->size));
+	copy[0] = RESP;
+	copy[1] = VIRTIO_MSG_GET_DEVICE_INFO;
+	KUNIT_EXPECT_EQ(test, -ENOENT, fake_deliver(fb, copy, frame->size));
+	KUNIT_EXPECT_EQ(test, fb->bus->dialect, VMSG_DIALECT_UNKNOWN);
+	fb->filter = NULL;
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 0), 0);
+	KUNIT_EXPECT_TRUE(test, drv_wait(atomic_read(&fake_driver.probes)));
+	KUNIT_EXPECT_EQ(test, fb->bus->dialect, d->dialect);
+}
+
+struct token_case {
+	const char *name;
+	enum vmsg_dialect dialect;
+	u8 type;
+	u8 id;
+	u16 flip;
+	int err;
+};
+
+static const struct token_case token_cases[] = {
+	{ "revision 1, bus", VMSG_DIALECT_1, BUS, VIRTIO_MSG_BUS_PING, 0,
+	  -ENOENT },
+	{ "revision 1, device", VMSG_DIALECT_1, 0, VIRTIO_MSG_GET_DEVICE_STATUS,
+	  0, -ENOENT },
+	{ "RFC, bus", VMSG_DIALECT_RFC, BUS, VIRTIO_MSG_BUS_PING, 0, 0 },
+	{ "RFC, bus, another token", VMSG_DIALECT_RFC, BUS, VIRTIO_MSG_BUS_PING,
+	  0x40, -ENOENT },
+	{ "RFC, device", VMSG_DIALECT_RFC, 0, VIRTIO_MSG_GET_DEVICE_STATUS, 0,
+	  -ENOENT },
+};
+
+KUNIT_ARRAY_PARAM_DESC(token_case, token_cases, name);
+
+/* Only the RFC's bus messages do without. */
+static void bus_dialect_token(struct kunit *test)
+{
+	const struct token_case *t = test->param_value;
+	struct fake_bus *fb = find_bus(test, t->dialect, 15000);
+	struct fake_frame *frame;
+	struct asker *a;
+	u16 token;
+	u8 *copy;
+
+	virtio_msg_bus_discover(fb->bus);
+	fake_settle(fb);
+	fake_dev_create(fb, 3);
+	fb->filter = hold;
+	a = asker_new(fb, t->type ? 0 : 3, t->id);
+	a->frame_max = VMSG_RFC_MAX_SIZE;
+	a->msg.type = t->type;
+	asker_start(a);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, fb->num_held));
+	frame = list_first_entry(&fb->held, struct fake_frame, node);
+	copy = copy_of(test, frame->data, frame->size);
+	/* None, or one of somebody else. */
+	token = t->flip ? fb->log[fb->num_log - 1].token ^ t->flip : 0;
+	copy[4] = token;
+	copy[5] = token >> 8;
+	KUNIT_EXPECT_EQ(test, t->err, fake_deliver(fb, copy, frame->size));
+	if (t->err)
+		KUNIT_EXPECT_FALSE(test, completion_done(&a->done));
+	/* Once is enough. */
+	KUNIT_EXPECT_EQ(test, fake_release(fb, 0), t->err ? 0 : -ENOENT);
+	KUNIT_EXPECT_EQ(test, asker_result(a), 0);
+}
+
+/* The RFC knows no writes but those that say what they have read. */
+static void bus_dialect_strict(struct kunit *test)
+{
+	struct fake_drv *drv;
+	struct fake_bus *fb;
+	struct fake_dev *fd;
+	u8 v;
+
+	fake_driver_register(test);
+	fb = find_bus(test, VMSG_DIALECT_RFC, 5000);
+	fd = fake_dev_create(fb, 3);
+	virtio_msg_bus_discover(fb->bus);
+	KUNIT_ASSERT_TRUE(test, drv_wait(atomic_read(&fake_driver.probes)));
+	fake_settle(fb);
+	drv = fake_driver.drv;
+	drv->vdev->config->get(drv->vdev, 4, &v, 1);
+	fd->generation++;
+	v = 0x31;
+	drv->vdev->config->set(drv->vdev, 4, &v, 1);
+	KUNIT_EXPECT_EQ(test, fd->config[4], 0x31);
+	KUNIT_EXPECT_EQ(test, fake_count(fb, false, VIRTIO_MSG_SET_CONFIG), 2);
+}
+
+/* A bus that knows beforehand does not change its mind. */
+static void bus_dialect_known(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+
+	KUNIT_EXPECT_EQ(test, fb->bus->dialect, VMSG_DIALECT_1);
+	fb->dialect = VMSG_DIALECT_RFC;
+	virtio_msg_bus_discover(fb->bus);
+	fake_settle(fb);
+	KUNIT_EXPECT_EQ(test, fb->bus->dialect, VMSG_DIALECT_1);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_TIMEOUTS), 1);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_UNEXPECTED), 1);
+}
+
+/*
  * Kicks
  */
 
@@ -1463,6 +1910,15 @@ static struct kunit_case bus_cases[] = {
 	KUNIT_CASE_PARAM(bus_stray_message, stray_gen_params),
 	KUNIT_CASE(bus_unknown_ids),
 	KUNIT_CASE(bus_receive_anywhere),
+	KUNIT_CASE(bus_batch_used),
+	KUNIT_CASE(bus_batch_others),
+	KUNIT_CASE_PARAM(bus_dialect, dialect_gen_params),
+	KUNIT_CASE_PARAM(bus_dialect_not_yet, dialect_gen_params),
+	KUNIT_CASE(bus_dialect_silent),
+	KUNIT_CASE_PARAM(bus_dialect_malformed, dialect_gen_params),
+	KUNIT_CASE_PARAM(bus_dialect_token, token_case_gen_params),
+	KUNIT_CASE(bus_dialect_strict),
+	KUNIT_CASE(bus_dialect_known),
 	KUNIT_CASE(bus_kick_with_room),
 	KUNIT_CASE(bus_kick_merge),
 	KUNIT_CASE(bus_kick_order),

@@ -740,6 +740,8 @@ int fake_take(struct fake_bus *fb, const void *data, size_t size)
 			   size);
 		return 0;
 	}
+	if (fb->dialect == VMSG_DIALECT_RFC && size > VMSG_RFC_MAX_SIZE)
+		KUNIT_FAIL(fb->test, "the RFC has no frame of %zu bytes", size);
 	if (msg.type || msg.id != VIRTIO_MSG_EVENT_AVAIL)
 		return fake_treat(fb, &msg);
 	if (msg.token)
@@ -794,6 +796,17 @@ static void fake_synchronize(struct virtio_msg_bus *bus)
 	atomic_inc(&fb->syncs);
 }
 
+/* All devices have gone before, all calls into the core are over afterwards. */
+static void fake_stop(struct virtio_msg_bus *bus)
+{
+	struct fake_bus *fb = virtio_msg_bus_priv(bus);
+
+	might_sleep();
+	KUNIT_EXPECT_EQ(fb->test, atomic_read(&bus->num_devs), 0);
+	if (bus == fb->bus)
+		atomic_inc(&fb->stops);
+}
+
 static void fake_cut(struct virtio_msg_bus *bus)
 {
 	struct fake_bus *fb = virtio_msg_bus_priv(bus);
@@ -826,6 +839,7 @@ static const struct virtio_msg_bus_ops fake_bus_ops = {
 	.send = fake_send,
 	.kick = fake_kick,
 	.synchronize = fake_synchronize,
+	.stop = fake_stop,
 	.cut = fake_cut,
 	.device_gone = fake_gone,
 };
@@ -848,6 +862,8 @@ static void fake_bus_free(void *arg)
 		fb->devs[i]->reset_polls = 0;
 	fake_room(fb);
 	virtio_msg_bus_unregister(fb->bus);
+	if (fb->info.ops == &fake_bus_ops)
+		KUNIT_EXPECT_EQ(fb->test, atomic_read(&fb->stops), 1);
 	fake_models_release(fb);
 	kfree(fb);
 }

@@ -200,6 +200,7 @@ struct fake_kick {
  * @syncs: calls of synchronize()
  * @cuts: calls of cut()
  * @gones: calls of device_gone()
+ * @stops: calls of stop()
  * @shm_calls: calls of shm_region()
  * @shm_err: what it says
  */
@@ -243,6 +244,7 @@ struct fake_bus {
 	atomic_t syncs;
 	atomic_t cuts;
 	atomic_t gones;
+	atomic_t stops;
 	atomic_t shm_calls;
 	int shm_err;
 };
