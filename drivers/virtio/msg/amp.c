@@ -464,9 +464,10 @@ static unsigned long vmsg_amp_step_up(struct virtio_msg_amp *amp, int peer)
 		queue_work(amp->wq, &amp->rx_work);
 		return VMSG_AMP_WATCH;
 	}
-	dev_info(amp->info.parent, "virtio-msg: the device side has %s, its devices go\n",
-		 peer < 0 || peer >= VIRTIO_MSG_AMP_DEAD ? "died" :
-		 peer == VIRTIO_MSG_AMP_SHUTDOWN ? "left" : "begun anew");
+	dev_info_ratelimited(amp->info.parent, "virtio-msg: the device side has %s, its devices go\n",
+			     peer < 0 || peer >= VIRTIO_MSG_AMP_DEAD ? "died" :
+			     peer == VIRTIO_MSG_AMP_SHUTDOWN ? "left" :
+							       "begun anew");
 	vmsg_amp_down(amp, true);
 	amp->state = VMSG_AMP_DOWN;
 	return 0;
@@ -666,7 +667,9 @@ int virtio_msg_amp_resume(struct virtio_msg_amp *amp)
 			vmsg_amp_down(amp, true);
 			amp->state = VMSG_AMP_DOWN;
 		} else if (!amp->fifo.layout) {
+			disable_work_sync(&amp->rx_work);
 			vmsg_fifo_begin(&amp->fifo, false);
+			enable_work(&amp->rx_work);
 		}
 	}
 #ifdef CONFIG_PM_SLEEP

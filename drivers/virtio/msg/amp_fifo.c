@@ -108,6 +108,7 @@ static void vmsg_fifo_open_spsc(struct vmsg_fifo *fifo)
 {
 	BUILD_BUG_ON(sizeof(struct virtio_msg_amp_spsc) > 0x1000);
 
+	fifo->found = true;
 	fifo->num = VIRTIO_MSG_AMP_SPSC_SLOTS;
 	fifo->stride = VIRTIO_MSG_AMP_SLOT_SIZE;
 	fifo->tx.prod = SPSC(DRIVER, head);
@@ -163,6 +164,7 @@ static const char *vmsg_fifo_open_layout(struct vmsg_fifo *fifo)
 	if (!fifo->tx.slots || !fifo->rx.slots || !fifo->own_head ||
 	    !fifo->peer_head)
 		return "place of the queues";
+	fifo->found = vmsg_fifo_own_status(fifo) >= 0;
 	fifo->tx.prod = HEAD(fifo->own_head, tail);
 	fifo->tx.cons = HEAD(fifo->peer_head, head);
 	fifo->rx.prod = HEAD(fifo->peer_head, tail);
@@ -207,8 +209,9 @@ const char *vmsg_fifo_open(struct vmsg_fifo *fifo, const struct iosys_map *map)
 /**
  * vmsg_fifo_begin() - get ready to send and receive
  * @fifo: the queues
- * @anew: both sides start at 0. Else they go on where the device side stands,
- *	and what it has sent before is passed over.
+ * @anew: both sides start at 0. Else they go on where they stand: the device side
+ *	may still be reading what this side sent last time. What it has sent
+ *	before is passed over.
  *
  * Context: Any.
  */
@@ -216,10 +219,10 @@ void vmsg_fifo_begin(struct vmsg_fifo *fifo, bool anew)
 {
 	if (anew)
 		fifo->tx.at = 0;
-	else if (fifo->layout)
-		fifo->tx.at = vmsg_fifo_rd_num(fifo, fifo->tx.cons);
-	else
+	else if (fifo->found)
 		fifo->tx.at = vmsg_fifo_rd_num(fifo, fifo->tx.prod);
+	else
+		fifo->tx.at = vmsg_fifo_rd_num(fifo, fifo->tx.cons);
 	fifo->tx.seen = anew ? 0 : vmsg_fifo_rd_num(fifo, fifo->tx.cons);
 	fifo->rx.at = anew ? 0 : vmsg_fifo_rd_num(fifo, fifo->rx.prod);
 	vmsg_fifo_wr_num(fifo, fifo->rx.cons, fifo->rx.at);
@@ -229,7 +232,9 @@ void vmsg_fifo_begin(struct vmsg_fifo *fifo, bool anew)
 	if (!fifo->num_notif)
 		return;
 	fifo->notif_tx = anew ? 0 :
-		vmsg_fifo_rd_bits(fifo, NOTIF(fifo->peer_notif, rx));
+		vmsg_fifo_rd_bits(fifo, fifo->found ?
+				  NOTIF(fifo->own_notif, tx) :
+				  NOTIF(fifo->peer_notif, rx));
 	fifo->notif_rx = anew ? 0 :
 		vmsg_fifo_rd_bits(fifo, NOTIF(fifo->peer_notif, tx));
 	vmsg_fifo_wr_bits(fifo, NOTIF(fifo->own_notif, tx), fifo->notif_tx);

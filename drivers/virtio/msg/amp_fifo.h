@@ -32,6 +32,7 @@ struct vmsg_fifo_queue {
  * struct vmsg_fifo - both directions
  * @map: the window
  * @layout: format layout, else spsc
+ * @found: what memory says about this side was written by this side, earlier
  * @num: slots of each queue, of which one stays empty
  * @stride: bytes of a slot
  * @tx: to the device side
@@ -52,6 +53,7 @@ struct vmsg_fifo_queue {
 struct vmsg_fifo {
 	struct iosys_map map;
 	bool layout;
+	bool found;
 	u16 num;
 	u16 stride;
 	struct vmsg_fifo_queue tx;
