@@ -35,8 +35,12 @@
 /* How often the peer is looked at: while it is to come up, and while it runs. */
 #define VMSG_AMP_POLL		msecs_to_jiffies(50)
 #define VMSG_AMP_WATCH		msecs_to_jiffies(1000)
-/* How long a peer in RUN is given to notice that this side begins anew. */
+/*
+ * How long a peer in RUN is given to notice that this side begins anew. One that
+ * shares a pool may still be writing there for earlier users.
+ */
 #define VMSG_AMP_LINGER		msecs_to_jiffies(300)
+#define VMSG_AMP_LINGER_POOL	msecs_to_jiffies(5000)
 /* Longest pause between two looks for room. */
 #define VMSG_AMP_ROOM_MAX	msecs_to_jiffies(100)
 
@@ -405,7 +409,8 @@ static unsigned long vmsg_amp_open(struct virtio_msg_amp *amp)
 	if (!frames)
 		return VMSG_AMP_WATCH;
 	amp->frames = frames;
-	amp->linger_until = jiffies + VMSG_AMP_LINGER;
+	amp->linger_until = jiffies + (amp->info.pool ? VMSG_AMP_LINGER_POOL :
+							VMSG_AMP_LINGER);
 	vmsg_amp_enter(amp, VMSG_AMP_INIT);
 	return 0;
 }
