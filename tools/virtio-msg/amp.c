@@ -152,6 +152,7 @@ static void vmsg_amp_place(struct vmsg_amp *amp)
 		from_driver = (void *)(amp->window +
 				       VIRTIO_MSG_AMP_SPSC_DRIVER);
 		amp->slots = VIRTIO_MSG_AMP_SPSC_SLOTS;
+		amp->num_notif = 0;
 		amp->tx.slots = to_driver->slots[0];
 		amp->tx.ours = &to_driver->head;
 		amp->tx.theirs = &to_driver->tail;
@@ -359,7 +360,7 @@ static uint64_t vmsg_amp_bit(const struct vmsg_amp *amp, uint32_t dev_num,
 {
 	uint32_t bit = dev_num * amp->per_device + index;
 
-	if (amp->spsc || index >= amp->per_device || bit >= amp->num_notif)
+	if (index >= amp->per_device || bit >= amp->num_notif)
 		return 0;
 	return VMSG_BIT(bit);
 }
@@ -390,8 +391,6 @@ static void vmsg_amp_see_kicks(struct vmsg_amp *amp)
 	struct virtio_msg_amp_notif *drv = vmsg_amp_drv_notif(amp);
 	uint64_t bits;
 
-	if (amp->spsc || !amp->num_notif)
-		return;
 	bits = vmsg_amp_load_bits(&drv->tx) ^ amp->rx_bits;
 	if (amp->num_notif < 64)
 		bits &= VMSG_BIT(amp->num_notif) - 1;

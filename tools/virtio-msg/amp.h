@@ -31,7 +31,7 @@ struct vmsg_amp_queue {
  * struct vmsg_amp - a window
  * @window: VIRTIO_MSG_AMP_WINDOW_SIZE bytes that the driver side sees as well
  * @spsc: format spsc in place of layout
- * @num_notif: bits of the notification words in use, 0 to 64
+ * @num_notif: bits of the notification words in use, 0 to 64; 0 in format spsc
  * @per_device: how many of them each device has
  * @ring: the doorbell has to be rung; cleared by the link
  * @status: our VIRTIO_MSG_AMP_*, in format layout

@@ -284,8 +284,7 @@ static bool vmsg_device_config_event(struct vmsg_device *dev, uint32_t offset,
 		msg.event_config.length = len;
 	}
 	if (form == VMSG_CONFIG_DATA &&
-	    len <= vmsg_wire_data_room(bus->dialect, 0,
-				       VIRTIO_MSG_EVENT_CONFIG,
+	    len <= vmsg_wire_data_room(bus->dialect, 0, VIRTIO_MSG_EVENT_CONFIG,
 				       bus->max_msg_size)) {
 		dev->ops->config_read(dev, offset, bus->data, len);
 		msg.data = bus->data;

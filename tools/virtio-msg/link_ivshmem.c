@@ -431,8 +431,7 @@ static int vmsg_ivshmem_send(struct vmsg_link *link, const void *frame,
 		iv->room_ms = VMSG_IVSHMEM_ROOM_MS;
 		return ret;
 	}
-	/* It is not to wait for the bell, and we must look for ourselves. */
-	vmsg_ivshmem_ring(iv);
+	/* Nobody tells when there is room. */
 	vmsg_ivshmem_timer(iv, iv->room_ms);
 	if (iv->room_ms < VMSG_IVSHMEM_ROOM_MAX)
 		iv->room_ms *= 2;

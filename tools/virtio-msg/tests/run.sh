@@ -5,7 +5,8 @@
 #
 #	run.sh PROGRAM...
 #
-# With V=1 everything they print is shown.
+# With V=1 everything they print is shown; with STOP=1 the first one that fails
+# is the last one.
 
 passed=0
 failed=0
@@ -31,6 +32,7 @@ for program; do
 	echo "# $(basename "$program"): $good passed, $bad failed"
 	passed=$((passed + good))
 	failed=$((failed + bad))
+	[ -z "$STOP" ] || [ "$failed" -eq 0 ] || break
 done
 echo "# libvmsg: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
