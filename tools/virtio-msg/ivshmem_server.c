@@ -37,8 +37,10 @@
 #define SERVER_GRACE_MS	1000
 
 struct server_peer {
+	/* -1 = there is none */
 	int fd;
 	int bell;
+	uint16_t id;
 	/* It has closed its end, or does not read. */
 	bool gone;
 };
@@ -51,9 +53,9 @@ struct server {
 	int epoll_fd;
 	int mem_fd;
 	char *window;
-	/* The index is the peer id. */
 	struct server_peer peers[SERVER_PEERS];
 	unsigned int num_peers;
+	uint16_t next_id;
 };
 
 /* Tell one peer a number. Who does not read has to go. */
@@ -82,26 +84,49 @@ static void server_say(struct server_peer *peer, int64_t number, int fd)
 		peer->gone = true;
 }
 
+/*
+ * A peer id that has not been used for long. QEMU 7.2 lets go of what it has for
+ * the doorbells of a peer that leaves, but writes there again when one with the
+ * same id comes.
+ */
+static uint16_t server_new_id(struct server *server)
+{
+	unsigned int i;
+	uint16_t id;
+
+	do {
+		id = server->next_id++;
+		for (i = 0; i < SERVER_PEERS; i++) {
+			if (server->peers[i].fd >= 0 &&
+			    server->peers[i].id == id)
+				break;
+		}
+	} while (i < SERVER_PEERS);
+	return id;
+}
+
 static void server_accept(struct server *server)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct server_peer *new, *peer;
-	unsigned int id, i;
+	unsigned int place, i;
 	int fd;
 
 	fd = accept4(server->listen_fd, NULL, NULL,
 		     SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
-	for (id = 0; id < SERVER_PEERS && server->peers[id].fd >= 0; id++)
-		;
-	if (id == SERVER_PEERS) {
+	for (place = 0; place < SERVER_PEERS; place++) {
+		if (server->peers[place].fd < 0)
+			break;
+	}
+	if (place == SERVER_PEERS) {
 		close(fd);
 		return;
 	}
-	new = &server->peers[id];
+	new = &server->peers[place];
 	new->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	event.data.u32 = id;
+	event.data.u32 = place;
 	if (new->bell < 0 ||
 	    epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
 		if (new->bell >= 0)
@@ -109,21 +134,22 @@ static void server_accept(struct server *server)
 		close(fd);
 		return;
 	}
+	new->id = server_new_id(server);
 	new->fd = fd;
 	new->gone = false;
 	server->num_peers++;
 
 	server_say(new, VMSG_IVSHMEM_PROTOCOL, -1);
-	server_say(new, id, -1);
+	server_say(new, new->id, -1);
 	server_say(new, VMSG_IVSHMEM_MEMORY, server->mem_fd);
 	for (i = 0; i < SERVER_PEERS; i++) {
 		peer = &server->peers[i];
-		if (i == id || peer->fd < 0)
+		if (i == place || peer->fd < 0)
 			continue;
-		server_say(peer, id, new->bell);
-		server_say(new, i, peer->bell);
+		server_say(peer, new->id, new->bell);
+		server_say(new, peer->id, peer->bell);
 	}
-	server_say(new, id, new->bell);
+	server_say(new, new->id, new->bell);
 }
 
 /*
@@ -131,7 +157,7 @@ static void server_accept(struct server *server)
  * was read: another program may already be about to replace it. Returns true if
  * the others have something to see.
  */
-static bool server_bury(struct server *server, unsigned int id)
+static bool server_bury(struct server *server, uint16_t id)
 {
 	struct virtio_msg_amp_ivshmem *ivshmem = (void *)server->window;
 	struct virtio_msg_amp_queue_head *head;
@@ -162,9 +188,9 @@ static bool server_bury(struct server *server, unsigned int id)
 					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
-static void server_leave(struct server *server, unsigned int id)
+static void server_leave(struct server *server, struct server_peer *peer)
 {
-	struct server_peer *peer = &server->peers[id];
+	const uint16_t id = peer->id;
 	const uint64_t one = 1;
 	unsigned int i;
 	bool dead;
@@ -194,26 +220,26 @@ static void server_sweep(struct server *server)
 
 	for (i = 0; i < SERVER_PEERS; i++) {
 		if (server->peers[i].fd >= 0 && server->peers[i].gone) {
-			server_leave(server, i);
+			server_leave(server, &server->peers[i]);
 			i = -1;
 		}
 	}
 }
 
-static void server_peer_event(struct server *server, unsigned int id)
+static void server_peer_event(struct server_peer *peer)
 {
 	char ignored[64];
 	ssize_t ret;
 
-	ret = recv(server->peers[id].fd, ignored, sizeof(ignored),
-		   MSG_DONTWAIT);
+	ret = recv(peer->fd, ignored, sizeof(ignored), MSG_DONTWAIT);
 	if (!ret || (ret < 0 && errno != EAGAIN && errno != EINTR))
-		server->peers[id].gone = true;
+		peer->gone = true;
 }
 
 static void server_run(struct server *server)
 {
 	struct epoll_event events[SERVER_PEERS + 1];
+	unsigned int place;
 	bool new;
 	int i, num;
 
@@ -226,10 +252,11 @@ static void server_run(struct server *server)
 			return;
 		new = false;
 		for (i = 0; i < num; i++) {
-			if (events[i].data.u32 == SERVER_PEERS)
+			place = events[i].data.u32;
+			if (place == SERVER_PEERS)
 				new = true;
 			else
-				server_peer_event(server, events[i].data.u32);
+				server_peer_event(&server->peers[place]);
 		}
 		/* In this order, as somebody may have come to replace another. */
 		server_sweep(server);

@@ -70,6 +70,8 @@ struct vmsg_ivshmem {
 	/* Our peer id and doorbell; all others; which of them is the driver. */
 	int own_id;
 	int own_bell;
+	/* It has been rung: who wants to ring it knows it by now. */
+	bool bell_works;
 	struct vmsg_ivshmem_peer peers[VMSG_IVSHMEM_PEERS];
 	struct vmsg_ivshmem_peer *driver;
 	bool driver_left;
@@ -413,7 +415,9 @@ static void vmsg_ivshmem_wake(struct vmsg_link *link)
 		else if (events[i].data.fd == iv->timer_fd &&
 			 read(iv->timer_fd, &count, sizeof(count)) < 0)
 			continue;
-		/* The doorbell is edge-triggered; nobody counts how often. */
+		/* This one is edge-triggered; nobody counts how often. */
+		else if (events[i].data.fd == iv->own_bell)
+			iv->bell_works = true;
 	}
 }
 
@@ -442,6 +446,7 @@ static ssize_t vmsg_ivshmem_receive(struct vmsg_link *link, void *buf,
 				    size_t room)
 {
 	struct vmsg_ivshmem *iv = vmsg_ivshmem_of(link);
+	ssize_t ret = -EAGAIN;
 	bool impatient;
 
 	if (iv->driver_left) {
@@ -457,10 +462,14 @@ static ssize_t vmsg_ivshmem_receive(struct vmsg_link *link, void *buf,
 		iv->since_ms = vmsg_ivshmem_now();
 		return -ECONNRESET;
 	}
-	if (vmsg_amp_talks(&iv->amp))
-		return vmsg_amp_receive(&iv->amp, buf, room);
+	if (vmsg_amp_talks(&iv->amp)) {
+		ret = vmsg_amp_receive(&iv->amp, buf, room);
+		/* QEMU may not have learned yet whom the guest is ringing. */
+		if (ret != -EAGAIN || iv->bell_works)
+			return ret;
+	}
 	vmsg_ivshmem_timer(iv, VMSG_IVSHMEM_POLL_MS);
-	return -EAGAIN;
+	return ret;
 }
 
 static void vmsg_ivshmem_flush(struct vmsg_link *link)

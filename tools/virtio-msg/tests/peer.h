@@ -53,7 +53,7 @@ void win_status(struct win *w, uint16_t status);
 bool win_seen(struct win *w, uint16_t status);
 void win_ready(struct win *w);
 
-#define PEER_OTHERS	32
+#define PEER_OTHERS	4096
 
 /* A client of an ivshmem server. */
 struct peer {
