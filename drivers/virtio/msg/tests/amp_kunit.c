@@ -1248,6 +1248,26 @@ static void amp_header_goes_bad(struct kunit *test)
 	io(p, wait_up(p, scanned, 2), 3);
 }
 
+/* The end comes while it is bad: nobody knows where to say so. */
+static void amp_header_bad_at_end(struct kunit *test)
+{
+	struct amp_peer *p;
+	struct fake_dev *fd;
+	struct fake_drv *drv;
+
+	p = new_link(test, &words, &fd, &drv);
+	hold_still(p);
+	amp_peer_poke(p, HEADER(version), 2, 2);
+	amp_peer_status(p, MAGIC, VIRTIO_MSG_AMP_INIT);
+	amp_peer_interrupt(p);
+	KUNIT_EXPECT_TRUE(test, drv_wait(removes() == 1));
+	/* It is read again after the devices have gone. */
+	msleep(50);
+	amp_peer_disconnect(p);
+	KUNIT_EXPECT_EQ(test, atomic_read(&p->stops), 1);
+	amp_peer_check(p);
+}
+
 /*
  * States
  */
@@ -1393,6 +1413,26 @@ static const struct amp_format standing[] = {
 KUNIT_ARRAY_PARAM_DESC(standing, standing, name);
 
 /*
+ * Without a pool nobody waits long for a peer in RUN, but then there is nowhere
+ * to put a queue either.
+ */
+static void impatient(struct amp_peer *p)
+{
+	if (p->format->layout)
+		p->info.pool = NULL;
+	else
+		fake_dev_create(&p->fb, 3);
+}
+
+static void link_up_impatient(struct amp_peer *p)
+{
+	link_up(p, !!p->info.pool);
+	pings(p, 2 * p->format->num);
+	if (p->info.pool)
+		io(p, fake_driver.drv, 2 * p->format->num);
+}
+
+/*
  * A peer that has been running for a while and does not begin anew for anybody:
  * what is in the queues is old.
  */
@@ -1400,12 +1440,11 @@ static void amp_peer_stands(struct kunit *test)
 {
 	const struct amp_format *f = test->param_value;
 	struct amp_peer *p = amp_peer_create(test, f);
-	struct fake_drv *drv;
 	size_t size;
 	u8 frame[64];
 	u32 i;
 
-	fake_dev_create(&p->fb, 3);
+	impatient(p);
 	/* If one of these is read, somebody asks for device 9. */
 	size = event_device(p, 9, VIRTIO_MSG_DEVICE_ADDED, frame);
 	for (i = 0; i < f->num; i++)
@@ -1413,14 +1452,18 @@ static void amp_peer_stands(struct kunit *test)
 	/* The other side got as far as 3; 62 is its way to say 0. */
 	poke(p, p->to_drv.cons, 3);
 	poke(p, p->to_dev.prod, f->layout ? 40 : 5 + f->num);
-	WRITE_ONCE(p->frozen, !f->layout);
+	p->deaf = true;
 	amp_peer_stand(p, 5, 17);
 	amp_peer_connect(p);
-	KUNIT_EXPECT_TRUE(test, poll_until(number(p, p->to_drv.cons) == 17 ||
-					   p->frames));
-	WRITE_ONCE(p->frozen, false);
-	drv = wait_up(p, 0, 1);
-	io(p, drv, 2 * f->num);
+	KUNIT_EXPECT_TRUE(test, poll_until(p->bells));
+	KUNIT_EXPECT_EQ(test, number(p, p->to_drv.cons), 17);
+	go_on(p);
+	amp_peer_wait_bus(p, 0);
+	if (p->info.pool) {
+		KUNIT_ASSERT_TRUE(test, drv_wait(probes() == 1));
+		io(p, fake_driver.drv, 2 * f->num);
+	}
+	pings(p, 2 * f->num);
 	KUNIT_EXPECT_FALSE(test, asked(p, 9));
 	KUNIT_EXPECT_EQ(test, fake_stat(&p->fb, VMSG_STAT_UNEXPECTED), 0);
 	KUNIT_EXPECT_EQ(test, fake_stat(&p->fb, VMSG_STAT_MALFORMED), 0);
@@ -1430,9 +1473,20 @@ static void amp_peer_stands(struct kunit *test)
 	/* The next one finds it where this one leaves it. */
 	amp_peer_disconnect(p);
 	KUNIT_EXPECT_EQ(test, number(p, p->to_dev.prod), p->rx_at);
-	io(p, link_up(p, 1), 2 * f->num);
+	link_up_impatient(p);
 	KUNIT_EXPECT_FALSE(test, asked(p, 9));
-	KUNIT_EXPECT_EQ(test, probes(), 2);
+	KUNIT_EXPECT_EQ(test, fake_stat(&p->fb, VMSG_STAT_UNEXPECTED), 0);
+}
+
+/* With a pool it takes longer. */
+static void amp_peer_stands_pool(struct kunit *test)
+{
+	struct amp_peer *p = amp_peer_create(test, &layout);
+
+	fake_dev_create(&p->fb, 3);
+	amp_peer_stand(p, 5, 17);
+	io(p, link_up(p, 1), 100);
+	KUNIT_EXPECT_EQ(test, p->bells, p->frames);
 }
 
 /* Its words are old, too. */
@@ -1440,6 +1494,7 @@ static void amp_peer_stands_words(struct kunit *test)
 {
 	struct amp_peer *p = amp_peer_create(test, &words);
 
+	p->info.pool = NULL;
 	amp_peer_stand(p, 0, 0);
 	link_up(p, 0);
 	KUNIT_EXPECT_EQ(test, amp_peer_get(p, p->drv_notif, 8), AMP_WORDS_RX);
@@ -1463,7 +1518,7 @@ static void amp_requests_left(struct kunit *test)
 	};
 	u32 i;
 
-	fake_dev_create(&p->fb, 3);
+	impatient(p);
 	amp_peer_stand(p, f->num - 3, 0);
 	for (i = f->num - 3; i < f->num; i++) {
 		u8 *slot = p->window + p->to_dev.slots + i * f->stride;
@@ -1482,12 +1537,12 @@ static void amp_requests_left(struct kunit *test)
 	/* The first one of this kernel is behind them. */
 	KUNIT_EXPECT_EQ(test, number(p, p->to_dev.prod), 1);
 	go_on(p);
-	wait_up(p, 0, 1);
+	wait_up(p, 0, !f->layout);
 	KUNIT_EXPECT_EQ(test, fake_count(&p->fb, true, VIRTIO_MSG_BUS_PING), 3);
 	/* Whose answers nobody wants. */
 	KUNIT_EXPECT_TRUE(test,
 			  poll_until(fake_stat(&p->fb, VMSG_STAT_UNEXPECTED) == 3));
-	io(p, fake_driver.drv, 3);
+	pings(p, 2 * f->num);
 }
 
 static const struct amp_format left[] = {
@@ -1790,11 +1845,13 @@ static struct kunit_case amp_cases[] = {
 	KUNIT_CASE(amp_header_no_words),
 	KUNIT_CASE(amp_header_overlap),
 	KUNIT_CASE(amp_header_goes_bad),
+	KUNIT_CASE(amp_header_bad_at_end),
 	KUNIT_CASE_PARAM(amp_peer_leaves, restart_gen_params),
 	KUNIT_CASE(amp_peer_leaves_silently),
 	KUNIT_CASE(amp_status_bits),
 	KUNIT_CASE(amp_peer_flaps),
 	KUNIT_CASE_PARAM(amp_peer_stands, standing_gen_params),
+	KUNIT_CASE(amp_peer_stands_pool),
 	KUNIT_CASE(amp_peer_stands_words),
 	KUNIT_CASE_PARAM(amp_requests_left, left_gen_params),
 	KUNIT_CASE_PARAM(amp_peer_silent, shape_gen_params),
