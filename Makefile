@@ -26,6 +26,9 @@ help: ## what can be made (this list)
 demo: ## boot a kernel whose disk is a program, and use that disk
 	@$(T)/demo.sh
 
+demo-amp: ## the same with the program outside of the guest, over shared memory
+	@$(T)/demo-amp.sh
+
 check: ## all four checks below, added up
 	@$(T)/check.sh
 
@@ -50,6 +53,9 @@ modules: ## the modules for your kernel; KDIR=stock or KDIR=/build/folder for ot
 figures: ## measure what Documentation/ says it costs, and write it there
 	@$(T)/figures.sh
 
+bench-amp: ## the same for the AMP bus, against virtio-blk-pci of QEMU
+	@$(T)/bench-amp.sh
+
 patch: ## a patch series for the kernel tree KSRC=/path/to/linux
 	@$(T)/patch.sh $(KSRC)
 
@@ -62,5 +68,5 @@ clean: ## remove build/ (downloads and kernels stay in the cache)
 .DEFAULT:
 	@echo "There is no target $@."; $(HELP); false
 
-.PHONY: help demo check check-static check-kunit check-intree check-guest check-amp \
-	modules figures patch tools clean
+.PHONY: help demo demo-amp check check-static check-kunit check-intree check-guest check-amp \
+	modules figures bench-amp patch tools clean

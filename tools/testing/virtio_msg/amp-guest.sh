@@ -4,7 +4,8 @@
 # The guest's side of the scripts that have devices on the host (amp-lib.sh):
 # runs commands, one a line, in one shell, so that what is begun in one of them
 # can be ended in another. What many tests share is in the selftests' lib.sh.
-# It is started in their folder.
+# It is started in their folder, with a pipe to write to: some programs draw
+# pictures on a terminal.
 
 # shellcheck source-path=SCRIPTDIR/../selftests/virtio_msg
 # shellcheck disable=SC2086 # lists are of words
@@ -107,7 +108,9 @@ stop_load() {
 		stop_name=${stop_disk##*/}
 		stop_pid=$(cat "$TMP/$stop_name.load-pid")
 		rm "$TMP/$stop_name.load-pid"
-		kill -INT "$stop_pid" && wait "$stop_pid" || {
+		kill -INT "$stop_pid"
+		wait "$stop_pid"
+		grep -q 'err= 0' "$TMP/$stop_name.load" || {
 			head -n 40 "$TMP/$stop_name.load"
 			fail "I/O on $stop_disk has failed"
 		} || return 1
@@ -168,6 +171,37 @@ random_data() {
 		dd if="$TMP/random" of="$1" bs=120k oflag=direct 2>/dev/null &&
 		dd if="$1" of="$TMP/back" bs=200k count=15 iflag=direct 2>/dev/null &&
 		cmp "$TMP/random" "$TMP/back" && sha256sum <"$TMP/back"
+}
+
+# describe DISK, messages NAME: for people
+describe() {
+	echo "$1, $(($(cat "/sys/block/${1##*/}/size") / 2048)) MiB," \
+		"driver $(basename "$(readlink "/sys/block/${1##*/}/device/driver")");" \
+		"bound with $(cat "/sys/block/${1##*/}/device/virtio_msg/requests")" \
+		"request/response pairs"
+}
+
+messages() {
+	messages_text=
+	for messages_file in "$CLASS/$(bus "$1")"/statistics/*; do
+		messages_text="$messages_text, $(cat "$messages_file") ${messages_file##*/}"
+	done
+	echo "messages: ${messages_text#, }"
+}
+
+# by_serial TEXT: a disk
+by_serial() {
+	for serial_file in /sys/block/vd*/serial; do
+		serial_disk=${serial_file%/serial}
+		[ "$(cat "$serial_file")" != "$1" ] || echo "/dev/${serial_disk##*/}"
+	done
+}
+
+# randread DISK DEPTH SECONDS: one line, of which the 8th field is reads a second
+randread() {
+	fio --minimal --terse-version=3 --name=randread --filename="$1" --readonly \
+		--rw=randread --bs=4k --direct=1 --ioengine=libaio --iodepth="$2" \
+		--time_based --runtime="$3"
 }
 
 # KiB that the kernel uses for itself
@@ -238,6 +272,8 @@ no_complaint() {
 
 modprobe virtio_blk
 modprobe virtio-rng
+# Nothing here takes so long, and then the kernel says where a task is stuck.
+echo 30 >/proc/sys/kernel/hung_task_timeout_secs
 echo @up
 while read -r command; do
 	eval "$command" </dev/null

@@ -13,7 +13,7 @@ AMP_SECONDS=${AMP_SECONDS:-120}
 AMP_DIR=$(mktemp -d "${TMPDIR:-/tmp}/virtio-msg-amp.XXXXXX")
 
 declare -A PEER_LINK=() PEER_ARGS=() PEER_PID=()
-# In the order of their PCI addresses, see amp_address.
+# In the order of amp_slot.
 PEERS=()
 
 # await COMMAND...: until it succeeds, or for AMP_SECONDS.
@@ -86,8 +86,8 @@ peer_end() {
 	local pid=${PEER_PID[$1]} status=0
 	kill "-${2:-TERM}" "$pid" || { echo "$1 has ended already"; return 1; }
 	unset "PEER_PID[$1]"
-	await not alive "$pid" || return 1
-	wait "$pid" || status=$?
+	# The shell has something to say about those that are killed.
+	{ await not alive "$pid" && wait "$pid" || status=$?; } 2>/dev/null
 	[[ ${2:-TERM} != TERM || $status == 0 ]] || {
 		echo "$1 ended with exit status $status:"
 		tail -n 20 "$AMP_DIR/$1.log"
@@ -95,13 +95,12 @@ peer_end() {
 	}
 }
 
-# The server of a socket is a child that outlives its program: by its command
-# line, which names a socket that nobody else has.
+# The servers of the sockets, which are children that outlive the programs
 servers() {
 	local f
 	for f in /proc/[0-9]*; do
-		! { tr '\0' ' ' <"$f/cmdline" | grep -qF "ivshmem:$AMP_DIR/"; } 2>/dev/null ||
-			echo "${f#/proc/}"
+		{ [[ $(<"$f/comm") == vmsg-ivshmem ]] && grep -qF "$AMP_DIR/" "$f/cmdline"; } \
+			2>/dev/null && echo "${f#/proc/}"
 	done
 }
 
@@ -109,22 +108,12 @@ servers() {
 
 TO='' FROM='' MONITOR='' ANSWERS='' GUEST_JOB=''
 
-# amp_address NAME: its PCI function in the guest
-amp_address() {
+# amp_slot NAME: where on the PCI bus its function is
+amp_slot() {
 	local i
 	for i in "${!PEERS[@]}"; do
-		[[ ${PEERS[i]} != "$1" ]] || printf '0000:00:%x.0\n' $((16 + i))
+		[[ ${PEERS[i]} != "$1" ]] || printf '%x\n' $((16 + i))
 	done
-}
-
-# What QEMU wants to know of it
-amp_chardev() { echo "socket,id=$1,path=$(peer_socket "$1")"; }
-
-amp_device() {
-	local address
-	address=$(amp_address "$1")
-	address=${address#*:*:}
-	echo "ivshmem-doorbell,id=amp-$1,chardev=$1,vectors=1,addr=0x${address%.*}"
 }
 
 # guest_start OPTION...: boots a guest with a function for each of PEERS, which
@@ -135,7 +124,9 @@ guest_start() {
 	mkfifo "$AMP_DIR/monitor.in" "$AMP_DIR/monitor.out"
 	qemu+=" -chardev pipe,id=monitor,path=$AMP_DIR/monitor -mon chardev=monitor"
 	for name in "${PEERS[@]}"; do
-		qemu+=" -chardev $(amp_chardev "$name") -device $(amp_device "$name")"
+		qemu+=" -chardev socket,id=$name,path=$(peer_socket "$name")"
+		qemu+=" -device ivshmem-doorbell,id=amp-$name,chardev=$name,vectors=1"
+		qemu+=",addr=0x$(amp_slot "$name")"
 	done
 	coproc GUEST {
 		exec "$HERE/guest.sh" --stdin --machine pc --name "${AMP_NAME:-amp}" "$@" \
@@ -143,7 +134,7 @@ guest_start() {
 			--add "$ROOT/tools/testing/selftests/virtio_msg:/selftests" \
 			--add "$HERE/amp-guest.sh:/amp-guest.sh" \
 			--bin fio --bin mkfs.ext4 --mod virtio_blk --mod virtio-rng \
-			"cd /selftests && . /amp-guest.sh" 2>"$AMP_DIR/guest.err"
+			"cd /selftests && sh /amp-guest.sh | cat" 2>"$AMP_DIR/guest.err"
 	}
 	GUEST_JOB=$GUEST_PID
 	exec {TO}>&"${GUEST[1]}" {FROM}<&"${GUEST[0]}"
@@ -156,7 +147,7 @@ guest_start() {
 introduce() {
 	local name
 	for name in "${PEERS[@]}"; do
-		in_guest "function_is $name $(amp_address "$name")" || return 1
+		in_guest "function_is $name 0000:00:$(amp_slot "$name").0" || return 1
 	done
 }
 
@@ -172,12 +163,17 @@ answer() {
 	local line
 	while IFS= read -r -t "$AMP_SECONDS" line <&"$FROM"; do
 		line=${line%$'\r'}
-		case $line in
-		"$1")		return 0 ;;
-		"@done "*)	return "${line#* }" ;;
-		@up)		echo "the guest has started over"; return 125 ;;
-		*)		printf '%s\n' "$line" ;;
-		esac
+		if [[ $line == "$1" ]]; then
+			return 0
+		elif [[ $line == @up ]]; then
+			echo "the guest has started over"
+			return 125
+		elif [[ $line =~ ^(.*)@done\ ([0-9]+)$ ]]; then
+			# Not everybody ends what is said by a newline.
+			[[ ! ${BASH_REMATCH[1]} ]] || echo "${BASH_REMATCH[1]}"
+			return "${BASH_REMATCH[2]}"
+		fi
+		printf '%s\n' "$line"
 	done
 	echo "the guest has died, or did not answer for $AMP_SECONDS s"
 	return 125

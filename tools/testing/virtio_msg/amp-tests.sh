@@ -13,6 +13,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$HERE/amp-lib.sh"
 
+AMP_NAME=amp
 CYCLES=1000
 
 need_packages "${NEEDS_MODULES[@]}" "${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}"
@@ -58,8 +59,7 @@ scenario() {
 		say "-- starting the programs and a guest"
 		start_all >"$AMP_DIR/said" 2>&1 || { lost "$2 (start)"; return 0; }
 	fi
-	if { in_guest "mark $1" && "$1" && in_guest "no_complaint $1"; } \
-		>"$AMP_DIR/said" 2>&1; then
+	if { in_guest "mark $1" && "$1" && no_complaint "$1"; } >"$AMP_DIR/said" 2>&1; then
 		pass "$2"
 	elif [[ -s $AMP_DIR/skip ]]; then
 		skip "$2: $(cat "$AMP_DIR/skip")"
@@ -67,6 +67,11 @@ scenario() {
 	else
 		lost "$2"
 	fi
+}
+
+# Of the kernel in the guest, if that is still there
+no_complaint() {
+	[[ ! $GUEST_JOB ]] || in_guest "no_complaint $1"
 }
 
 # unable REASON: for a scenario that cannot be played here
@@ -79,7 +84,9 @@ lost() {
 	fail "$1"
 	amp_end
 	tail -n 40 "$AMP_DIR/said" | sed 's/^/     | /'
-	[[ ! -s $AMP_DIR/guest.err ]] || sed 's/^/     | /' "$AMP_DIR/guest.err"
+	echo "     | console, from the start of this on:"
+	sed -n '/ amp: /h; / amp: /!H; $ { x; p }' "$LOGS/$AMP_NAME.console" | head -n 60 |
+		sed 's/^/     | /'
 }
 
 # --- scenarios ----------------------------------------------------------------
@@ -195,23 +202,14 @@ pulled() {
 		in_guest "disks layout spsc && verify_disks \$DISKS"
 }
 
+# QEMU 7.2 crashes when a function is plugged in again: it goes on listening to
+# the doorbells of the one that was there before.
 unplugged() {
-	in_guest "load layout oldest" && unplug layout && unplug oldest && in_guest loaded &&
-		replug layout && replug oldest && working &&
-		in_guest "disks layout oldest && verify_disks \$DISKS"
-}
-
-unplug() {
-	monitor "device_del amp-$1"
-	in_guest "wait_for removed $1" || return 1
-	# Its connection is not the function's.
-	monitor "chardev-remove $1"
-	await not monitor_says "info chardev" "$1:"
-}
-
-replug() {
-	monitor "chardev-add $(amp_chardev "$1")"
-	await monitor_says "info chardev" "$1:" && monitor "device_add $(amp_device "$1")"
+	in_guest "load layout oldest && disks spsc && start_load \$DISK && OTHER=\$DISK" || return 1
+	monitor "device_del amp-layout"
+	monitor "device_del amp-oldest"
+	in_guest "wait_for removed layout && wait_for removed oldest && loaded" &&
+		in_guest "still_loaded \$OTHER && stop_load \$OTHER"
 }
 
 ended() {
@@ -242,6 +240,6 @@ scenario reloaded "modules are unloaded under I/O and loaded again"
 scenario pulled "functions stop to answer under I/O"
 scenario suspended "the guest sleeps under I/O"
 scenario rebooted "the guest reboots under I/O"
-scenario unplugged "functions are unplugged under I/O and plugged again"
+scenario unplugged "functions are unplugged under I/O"
 scenario ended "programs and servers end, and leave nothing behind"
 summary
