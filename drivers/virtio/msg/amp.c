@@ -135,7 +135,8 @@ static void vmsg_amp_wake_link(struct virtio_msg_amp *amp, unsigned long delay)
 
 static void vmsg_amp_set_status(struct virtio_msg_amp *amp, u16 status)
 {
-	if (READ_ONCE(amp->gone))
+	/* In DOWN nobody knows where it would have to be written. */
+	if (READ_ONCE(amp->gone) || amp->state == VMSG_AMP_DOWN)
 		return;
 	vmsg_fifo_set_status(&amp->fifo, status);
 	if (amp->fifo.layout && (amp->info.flags & VIRTIO_MSG_AMP_RING_STATUS))
@@ -396,19 +397,21 @@ static void vmsg_amp_enter(struct virtio_msg_amp *amp, enum vmsg_amp_state state
 /* The header is read again each time: another program may be behind it. */
 static unsigned long vmsg_amp_open(struct virtio_msg_amp *amp)
 {
-	const char *bad = vmsg_fifo_open(&amp->fifo, &amp->info.window);
+	struct vmsg_fifo fifo;
+	const char *bad;
 	u8 *frames;
 
+	bad = vmsg_fifo_open(&fifo, &amp->info.window);
 	if (bad) {
 		dev_err_ratelimited(amp->info.parent, "virtio-msg: the header in shared memory is no good: %s\n",
 				    bad);
 		return VMSG_AMP_WATCH;
 	}
-	frames = krealloc(amp->frames, amp->fifo.num * amp->fifo.stride,
-			  GFP_KERNEL);
+	frames = krealloc(amp->frames, fifo.num * fifo.stride, GFP_KERNEL);
 	if (!frames)
 		return VMSG_AMP_WATCH;
 	amp->frames = frames;
+	amp->fifo = fifo;
 	amp->linger_until = jiffies + (amp->info.pool ? VMSG_AMP_LINGER_POOL :
 							VMSG_AMP_LINGER);
 	vmsg_amp_enter(amp, VMSG_AMP_INIT);
@@ -426,6 +429,9 @@ static unsigned long vmsg_amp_step_init(struct virtio_msg_amp *amp, int peer)
 	}
 	amp->adopted = peer == VIRTIO_MSG_AMP_RUN;
 	vmsg_amp_set_dma(amp, true);
+	/* It has spoken before this side came. */
+	if (vmsg_fifo_has_spoken(&amp->fifo))
+		amp->listen = false;
 	vmsg_fifo_begin(&amp->fifo, !amp->adopted);
 	vmsg_amp_enter(amp, VMSG_AMP_READY);
 	return 0;

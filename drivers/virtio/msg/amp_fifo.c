@@ -363,6 +363,18 @@ bool vmsg_fifo_has_frames(struct vmsg_fifo *fifo)
 }
 
 /**
+ * vmsg_fifo_has_spoken() - has the device side ever sent something?
+ * @fifo: the queues, before vmsg_fifo_begin()
+ *
+ * Context: Any.
+ * Return: true if its number is not the one that memory begins with.
+ */
+bool vmsg_fifo_has_spoken(struct vmsg_fifo *fifo)
+{
+	return vmsg_fifo_rd_num(fifo, fifo->rx.prod);
+}
+
+/**
  * vmsg_fifo_get() - take frames
  * @fifo: the queues
  * @frames: where to, fifo->stride bytes each

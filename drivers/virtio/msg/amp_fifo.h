@@ -78,6 +78,7 @@ void vmsg_fifo_set_status(struct vmsg_fifo *fifo, u16 status);
 bool vmsg_fifo_has_room(struct vmsg_fifo *fifo);
 bool vmsg_fifo_put(struct vmsg_fifo *fifo, const void *frame, size_t size);
 bool vmsg_fifo_has_frames(struct vmsg_fifo *fifo);
+bool vmsg_fifo_has_spoken(struct vmsg_fifo *fifo);
 unsigned int vmsg_fifo_get(struct vmsg_fifo *fifo, void *frames,
 			   unsigned int max);
 

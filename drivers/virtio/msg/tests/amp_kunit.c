@@ -630,8 +630,7 @@ static void amp_listen(struct kunit *test)
 
 	p->info.flags = VIRTIO_MSG_AMP_LISTEN;
 	fake_dev_create(&p->fb, 3);
-	/* What has been there for a while is not "something". */
-	amp_peer_stand(p, 9, 17);
+	amp_peer_stand(p, 9, 0);
 	poke(p, p->to_dev.prod, 9);
 	amp_peer_connect(p);
 	for (i = 0; i < 5; i++) {
@@ -647,6 +646,20 @@ static void amp_listen(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, drv_wait(probes() == 1));
 	io(p, fake_driver.drv, 3);
 	KUNIT_EXPECT_EQ(test, p->bells, p->frames);
+}
+
+/* A number that is not the first one shows that the peer is there. */
+static void amp_listen_has_spoken(struct kunit *test)
+{
+	struct amp_peer *p = amp_peer_create(test, &spsc);
+
+	p->info.flags = VIRTIO_MSG_AMP_LISTEN;
+	fake_dev_create(&p->fb, 3);
+	amp_peer_stand(p, 9, 17);
+	poke(p, p->to_dev.prod, 9);
+	amp_peer_connect(p);
+	KUNIT_EXPECT_TRUE(test, drv_wait(probes() == 1));
+	io(p, fake_driver.drv, 3);
 }
 
 /* One that never sends anything is left as it is. */
@@ -1829,6 +1842,7 @@ static struct kunit_case amp_cases[] = {
 	KUNIT_CASE(amp_ring_status),
 	KUNIT_CASE(amp_no_ring_status),
 	KUNIT_CASE(amp_listen),
+	KUNIT_CASE(amp_listen_has_spoken),
 	KUNIT_CASE(amp_listen_in_vain),
 	KUNIT_CASE(amp_words_kick),
 	KUNIT_CASE(amp_words_queue_without),
