@@ -29,6 +29,8 @@
 
 /* Largest queue of the virtio specification. */
 #define VMSG_VQ_MAX		32768
+/* Alignment of the parts of a ring. */
+#define VMSG_VQ_ALIGN		SMP_CACHE_BYTES
 /* How long drivers get to take a dead device's buffers back. */
 #define VMSG_BURY_MS		1000
 
@@ -45,6 +47,8 @@
  * @undertaker: who buries the queue at the moment
  * @buffers: what a dead device has not given back, for @undertaker
  * @num_buffers: how many of them
+ * @home: memory of a ring that is not shared any more, see vmsg_vq_take_home()
+ * @away: where that ring was before
  */
 struct vmsg_vq {
 	struct virtqueue *vq;
@@ -58,6 +62,8 @@ struct vmsg_vq {
 	struct task_struct *undertaker;
 	void **buffers;
 	unsigned int num_buffers;
+	void *home;
+	struct vring away;
 };
 
 /**
@@ -322,7 +328,7 @@ static int vmsg_vq_setup(struct vmsg_dev *vd, struct vmsg_vq *q, u32 index,
 		size = rounddown_pow_of_two(size);
 
 	map.dma_dev = vd->client.pool ? &vd->vdev.dev : vd->vdev.dev.parent;
-	vq = vring_create_virtqueue_map(index, size, SMP_CACHE_BYTES, &vd->vdev,
+	vq = vring_create_virtqueue_map(index, size, VMSG_VQ_ALIGN, &vd->vdev,
 					true, true, info->ctx,
 					virtio_has_feature(&vd->vdev, VIRTIO_F_NOTIFICATION_DATA) ?
 					vmsg_vq_notify_data : vmsg_vq_notify,
@@ -354,6 +360,16 @@ static struct vmsg_vqs *vmsg_vq_alloc(struct vmsg_dev *vd, unsigned int num)
 	return vqs;
 }
 
+/* Undoes vmsg_vq_take_home(), so that the core frees what it allocated. */
+static void vmsg_vq_leave_home(struct vmsg_vq *q)
+{
+	if (!q->home)
+		return;
+	*(struct vring *)virtqueue_get_vring(q->vq) = q->away;
+	kvfree(q->home);
+	q->home = NULL;
+}
+
 static void vmsg_vq_del_locked(struct vmsg_dev *vd)
 {
 	struct vmsg_vqs *vqs = vmsg_vq_table(vd);
@@ -364,6 +380,7 @@ static void vmsg_vq_del_locked(struct vmsg_dev *vd)
 	/* An event may still find a queue here, but not that it is live. */
 	while ((q = vmsg_vq_next(vd, q))) {
 		vmsg_vq_set_dormant(q);
+		vmsg_vq_leave_home(q);
 		vring_del_virtqueue(q->vq);
 	}
 	rcu_assign_pointer(vd->vqs, NULL);
@@ -527,29 +544,20 @@ static void vmsg_vq_collect(struct virtqueue *vq, void *buf)
 }
 
 /* Marks the first @n descriptors of a ring that has just begun as used. */
-static void vmsg_vq_use_split(struct virtio_msg_pool *pool, struct virtqueue *vq,
-			      unsigned int n)
+static void vmsg_vq_use_split(struct virtqueue *vq, unsigned int n)
 {
-	unsigned int size = virtqueue_get_vring_size(vq);
-	struct vring_avail *avail;
-	struct vring_used *used;
+	const struct vring *vring = virtqueue_get_vring(vq);
 	unsigned int i;
 	u16 head;
 
-	avail = vmsg_pool_vaddr(pool, virtqueue_get_avail_addr(vq),
-				struct_size(avail, ring, size));
-	used = vmsg_pool_vaddr(pool, virtqueue_get_used_addr(vq),
-			       struct_size(used, ring, size));
-	if (!avail || !used)
-		return;
 	for (i = 0; i < n; i++) {
-		head = virtio16_to_cpu(vq->vdev, avail->ring[i]);
-		used->ring[i].id = cpu_to_virtio32(vq->vdev, head);
-		used->ring[i].len = 0;
+		head = virtio16_to_cpu(vq->vdev, vring->avail->ring[i]);
+		vring->used->ring[i].id = cpu_to_virtio32(vq->vdev, head);
+		vring->used->ring[i].len = 0;
 	}
 	/* Entries before index. */
 	smp_wmb();
-	used->idx = cpu_to_virtio16(vq->vdev, n);
+	vring->used->idx = cpu_to_virtio16(vq->vdev, n);
 }
 
 static void vmsg_vq_use_packed(struct virtio_msg_pool *pool,
@@ -588,7 +596,7 @@ static void vmsg_vq_return_buffers(struct vmsg_vq *q)
 	if (virtio_has_feature(vq->vdev, VIRTIO_F_RING_PACKED))
 		vmsg_vq_use_packed(vd->client.pool, vq, n);
 	else
-		vmsg_vq_use_split(vd->client.pool, vq, n);
+		vmsg_vq_use_split(vq, n);
 
 	local_bh_disable();
 	scoped_guard(spinlock_irqsave, &q->lock)
@@ -597,27 +605,60 @@ static void vmsg_vq_return_buffers(struct vmsg_vq *q)
 }
 
 /*
- * The core follows a chain of split descriptors by the flags in shared memory.
- * When that memory has been pulled out it reads as ones, and chains never end.
+ * Copies the flags of the descriptors. Memory that has been pulled out reads as
+ * ones: then there is nothing to copy. Returns false then.
  */
-static bool vmsg_vq_is_readable(struct vmsg_vq *q)
+static bool vmsg_vq_copy_flags(struct virtqueue *vq, struct vring_desc *to,
+			       const struct vring_desc *from)
 {
-	const u16 known = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE |
-			  VRING_DESC_F_INDIRECT;
-	unsigned int i, size = virtqueue_get_vring_size(q->vq);
-	const struct vring_desc *desc;
+	const __virtio16 unknown =
+		~cpu_to_virtio16(vq->vdev, VRING_DESC_F_NEXT |
+				 VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT);
+	unsigned int i, size = virtqueue_get_vring_size(vq);
 
-	if (virtio_has_feature(q->vq->vdev, VIRTIO_F_RING_PACKED))
-		return true;
-	desc = vmsg_pool_vaddr(q->vd->client.pool,
-			       virtqueue_get_desc_addr(q->vq),
-			       array_size(size, sizeof(*desc)));
-	for (i = 0; desc && i < size; i++) {
-		if (virtio16_to_cpu(q->vq->vdev, READ_ONCE(desc[i].flags)) &
-		    ~known)
-			return false;
+	for (i = 0; i < size; i++) {
+		to[i].flags = READ_ONCE(from[i].flags);
+		if (to[i].flags & unknown)
+			goto pulled_out;
 	}
-	return desc;
+	return true;
+
+pulled_out:
+	for (i = 0; i < size; i++)
+		to[i].flags = 0;
+	return false;
+}
+
+/*
+ * Moves a split ring out of shared memory. The core follows a chain of
+ * descriptors by the flags in the ring, however often they change meanwhile, so
+ * before it takes a queue apart the device side must not reach them any more.
+ * Flags that cannot be read are missed in chains only, and where there are
+ * indirect descriptors a chain is not made but when memory is short.
+ *
+ * Returns true when the queue can be taken apart.
+ */
+static bool vmsg_vq_take_home(struct vmsg_vq *q)
+{
+	struct vring *vring = (struct vring *)virtqueue_get_vring(q->vq);
+	struct virtio_device *vdev = q->vq->vdev;
+	struct vring home;
+
+	if (q->home || virtio_has_feature(vdev, VIRTIO_F_RING_PACKED))
+		return true;
+	q->home = kvzalloc(vring_size(vring->num, VMSG_VQ_ALIGN), GFP_KERNEL);
+	if (!q->home)
+		return false;
+	vring_init(&home, vring->num, q->home, VMSG_VQ_ALIGN);
+	if (!vmsg_vq_copy_flags(q->vq, home.desc, vring->desc) &&
+	    !virtio_has_feature(vdev, VIRTIO_RING_F_INDIRECT_DESC)) {
+		kvfree(q->home);
+		q->home = NULL;
+		return false;
+	}
+	q->away = *vring;
+	*vring = home;
+	return true;
 }
 
 static void vmsg_vq_bury(struct vmsg_vq *q)
@@ -627,7 +668,7 @@ static void vmsg_vq_bury(struct vmsg_vq *q)
 	int i;
 
 	/* Somebody resets or resizes the queue, and finds it broken. */
-	if (vq->reset || !vmsg_vq_is_readable(q))
+	if (vq->reset)
 		return;
 	/* Without memory the driver's buffers stay in the queue. */
 	q->num_buffers = 0;
@@ -671,17 +712,18 @@ void vmsg_vq_kill(struct vmsg_dev *vd)
 	 * off: wait for those that did not see the queue broken.
 	 */
 	synchronize_rcu();
-	/*
-	 * A network driver takes its buffers back by itself and keeps a context
-	 * with each of them, which is known to nobody else. Without a pool the
-	 * driver's own calls could not be kept away.
-	 */
-	if (vd->device_id == VIRTIO_ID_NET || !vd->client.pool)
+	/* Without a pool the driver's own calls could not be kept away. */
+	if (!vd->client.pool)
 		return;
 	q = NULL;
 	while ((q = vmsg_vq_next(vd, q))) {
-		/* Before DRIVER_OK nobody waits, or expects a callback. */
-		if (q->was_live)
+		/*
+		 * Before DRIVER_OK nobody waits, or expects a callback. A
+		 * network driver takes its buffers back by itself and keeps a
+		 * context with each of them, which is known to nobody else.
+		 */
+		if (vmsg_vq_take_home(q) && q->was_live &&
+		    vd->device_id != VIRTIO_ID_NET)
 			vmsg_vq_bury(q);
 	}
 }
