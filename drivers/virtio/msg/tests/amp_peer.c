@@ -88,6 +88,19 @@ static void peer_set(struct amp_peer *p, u32 offset, u8 with, size_t size)
 	memset(p->shadow + offset, with, size);
 }
 
+/*
+ * Notes what the driver side has done wrong, in any context. The first of it is
+ * told at the end, as it is often told for ever after.
+ */
+static void complain(struct amp_peer *p, const char *what, u64 about)
+{
+	guard(spinlock_irqsave)(&p->wrong_lock);
+	if (p->wrong)
+		return;
+	p->wrong_about = about;
+	p->wrong = what;
+}
+
 static unsigned int number_width(struct amp_peer *p)
 {
 	return p->format->layout ? 2 : 4;
@@ -99,7 +112,7 @@ static u32 driver_number(struct amp_peer *p, u32 offset)
 	u32 value = amp_peer_get(p, offset, number_width(p));
 
 	if (value >= p->format->num && !READ_ONCE(p->frozen))
-		KUNIT_FAIL(p->test, "the driver side wrote number %u", value);
+		complain(p, "the driver side wrote a number of", value);
 	return value % p->format->num;
 }
 
@@ -123,10 +136,13 @@ void amp_peer_check(struct amp_peer *p)
 
 	for_each_clear_bit(i, p->drivers, VIRTIO_MSG_AMP_WINDOW_SIZE) {
 		if (p->window[i] != p->shadow[i]) {
-			KUNIT_FAIL(p->test, "the driver side wrote to 0x%x", i);
-			return;
+			complain(p, "the driver side wrote to", i);
+			break;
 		}
 	}
+	if (p->wrong)
+		KUNIT_FAIL(p->test, "%s 0x%llx", p->wrong, p->wrong_about);
+	p->wrong = NULL;
 }
 
 /*
@@ -319,13 +335,14 @@ static void peer_take(struct amp_peer *p, const u8 *frame)
 	size_t used = min(p->format->stride, VIRTIO_MSG_AMP_SLOT_SIZE);
 	size_t size = get_unaligned_le16(frame + 6);
 
-	if (size > used || memchr_inv(frame + size, 0, used - size)) {
-		KUNIT_FAIL(p->test, "a slot with a frame of %zu bytes is not padded with zeros",
-			   size);
+	if (size < VMSG_HDR_SIZE || size > used) {
+		complain(p, "a frame has a size of", size);
 		return;
 	}
+	if (memchr_inv(frame + size, 0, used - size))
+		complain(p, "no zeros behind a frame of", size);
 	if (!READ_ONCE(p->dma) && !frame[0] && frame[1] == VIRTIO_MSG_SET_VQUEUE)
-		KUNIT_FAIL(p->test, "a queue in memory that is out of reach");
+		complain(p, "no DMA, but a queue at", get_unaligned_le64(frame + 24));
 	scoped_guard(spinlock_irqsave, &p->lock)
 		p->largest = max_t(unsigned int, p->largest, size);
 	fake_take(&p->fb, frame, size);
@@ -340,7 +357,7 @@ static u64 peer_get_bits(struct amp_peer *p)
 		return 0;
 	bits = amp_peer_get(p, p->drv_notif + NOTIF_TX, 8) ^ p->notif_rx;
 	if (bits & ~GENMASK_ULL(p->format->num_notif - 1, 0))
-		KUNIT_FAIL(p->test, "bits 0x%llx are not used", bits);
+		complain(p, "there are no such bits as", bits);
 	p->notif_rx ^= bits;
 	amp_peer_poke(p, p->dev_notif + NOTIF_RX, 8, p->notif_rx);
 	p->bits += hweight64(bits);
@@ -599,7 +616,7 @@ static void peer_dma(void *priv, bool on)
 
 	might_sleep();
 	if (xchg(&p->dma, on) == on)
-		KUNIT_FAIL(p->test, "DMA is %s already", on ? "on" : "off");
+		complain(p, "DMA has been switched already to", on);
 	if (!on)
 		atomic_inc(&p->cuts);
 	wake_up(&p->fb.wait);
@@ -698,6 +715,8 @@ static void peer_free(void *arg)
 	disable_delayed_work_sync(&p->poll);
 	disable_delayed_work_sync(&p->retry);
 	flush_work(&p->work);
+	if (p->dma)
+		complain(p, "DMA is still", p->dma);
 	list_splice_tail(&p->backlog, &p->fb.held);
 	amp_peer_check(p);
 	fake_models_release(&p->fb);
@@ -780,6 +799,7 @@ struct amp_peer *amp_peer_create(struct kunit *test,
 	p->format = format;
 	spin_lock_init(&p->amp_lock);
 	spin_lock_init(&p->lock);
+	spin_lock_init(&p->wrong_lock);
 	INIT_WORK(&p->work, peer_work);
 	INIT_DELAYED_WORK(&p->poll, peer_poll);
 	INIT_DELAYED_WORK(&p->retry, peer_retry);

@@ -79,6 +79,9 @@ struct amp_place {
  * @amp: the link, NULL when there is none
  * @amp_lock: protects @ringable
  * @ringable: the link takes interrupts
+ * @wrong_lock: protects the two that follow
+ * @wrong: what the driver side has done wrong first
+ * @wrong_about: and with which number
  * @lock: protects all that follows, apart from what only the test writes
  * @status: of this side, format layout
  * @ran: the driver side has been seen in RUN since this side is
@@ -124,6 +127,10 @@ struct amp_peer {
 	struct virtio_msg_amp *amp;
 	spinlock_t amp_lock; /* @ringable */
 	bool ringable;
+
+	spinlock_t wrong_lock; /* @wrong */
+	const char *wrong;
+	u64 wrong_about;
 
 	spinlock_t lock; /* the device side's numbers */
 	u16 status;
