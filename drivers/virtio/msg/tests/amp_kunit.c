@@ -6,6 +6,7 @@
  * device side of amp_peer.c can see. Most of them run for every format of the
  * memory and for every way in which a peer may work.
  */
+#include <kunit/run-in-irq-context.h>
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/prandom.h>
@@ -385,6 +386,7 @@ static void amp_full_kicks(struct kunit *test)
 struct pinger {
 	struct work_struct work;
 	struct amp_peer *p;
+	int times;
 	int result;
 	struct completion done;
 };
@@ -393,7 +395,8 @@ static void pinger_work(struct work_struct *work)
 {
 	struct pinger *a = container_of(work, struct pinger, work);
 
-	a->result = ping(a->p, 0x1234);
+	while (!a->result && a->times--)
+		a->result = ping(a->p, 0x1234 + a->times);
 	complete(&a->done);
 }
 
@@ -404,12 +407,13 @@ static void pinger_flush(void *arg)
 	flush_work(&a->work);
 }
 
-static struct pinger *ping_elsewhere(struct amp_peer *p)
+static struct pinger *ping_elsewhere(struct amp_peer *p, int times)
 {
 	struct pinger *a = kunit_kzalloc(p->test, sizeof(*a), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(p->test, a);
 	a->p = p;
+	a->times = times;
 	INIT_WORK(&a->work, pinger_work);
 	init_completion(&a->done);
 	KUNIT_ASSERT_EQ(p->test, 0,
@@ -459,7 +463,7 @@ static void amp_full_requests(struct kunit *test)
 	fill_queue(p, drv);
 	p->fb.bus->info.timeout_ms = 15000;
 	for (i = 0; i < 3; i++)
-		a[i] = ping_elsewhere(p);
+		a[i] = ping_elsewhere(p, 1);
 	KUNIT_ASSERT_TRUE(test, poll_until(fake_stat(&p->fb, VMSG_STAT_REQUESTS) >= 0));
 	go_on(p);
 	for (i = 0; i < 3; i++)
@@ -569,6 +573,77 @@ static void amp_used_merged(struct kunit *test)
 	pings(p, 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&drv->calls[0]), calls[0] + 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&drv->calls[1]), calls[1] + 1);
+}
+
+/*
+ * All at once
+ */
+
+struct storm {
+	struct amp_peer *p;
+	struct vmsg_kick k[3];
+	atomic_t n;
+};
+
+static bool storm(void *arg)
+{
+	struct storm *s = arg;
+	unsigned int n = atomic_inc_return(&s->n);
+
+	vmsg_bus_kick(s->p->fb.bus, &s->k[n % 3], n);
+	amp_peer_interrupt(s->p);
+	return true;
+}
+
+/* Kicks and interrupts from wherever they may come, and requests meanwhile. */
+static void amp_anywhere(struct kunit *test)
+{
+	const struct amp_format *f = test->param_value;
+	struct storm *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	struct amp_peer *p = new_peer(test, f);
+	struct pinger *a[3];
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	link_up(p, 0);
+	s->p = p;
+	for (i = 0; i < 3; i++) {
+		INIT_LIST_HEAD(&s->k[i].node);
+		s->k[i].dev_num = 3;
+		s->k[i].index = i;
+		a[i] = ping_elsewhere(p, 200);
+	}
+	kunit_run_irq_test(test, storm, 2000, s);
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, pinger_result(a[i]), 0);
+	KUNIT_EXPECT_TRUE(test, poll_until(list_empty(&p->fb.bus->kicks)));
+	KUNIT_EXPECT_TRUE(test, peer_wait(p, p->fb.num_kicks ==
+					  fake_stat(&p->fb, VMSG_STAT_KICKS)));
+	/* Each one was sent or merged into one that was. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->n),
+			fake_stat(&p->fb, VMSG_STAT_KICKS) +
+			fake_stat(&p->fb, VMSG_STAT_KICKS_MERGED));
+	KUNIT_EXPECT_EQ(test, p->bells, p->frames);
+	KUNIT_EXPECT_EQ(test, p->idle_bells, 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(&p->fb, VMSG_STAT_MALFORMED), 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(&p->fb, VMSG_STAT_UNEXPECTED), 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(&p->fb, VMSG_STAT_TIMEOUTS), 0);
+}
+
+/* Two links know nothing of each other. */
+static void amp_two_links(struct kunit *test)
+{
+	struct amp_peer *one, *two;
+	struct fake_drv *drv_one, *drv_two;
+	struct fake_dev *fd_one, *fd_two;
+
+	one = new_link(test, &spsc, &fd_one, &drv_one);
+	two = new_link(test, &words, &fd_two, &drv_two);
+	io(one, drv_one, 100);
+	io(two, drv_two, 100);
+	amp_peer_disconnect(one);
+	KUNIT_EXPECT_EQ(test, removes(), 1);
+	io(two, drv_two, 10);
 }
 
 /*
@@ -1001,6 +1076,20 @@ struct mover {
 	unsigned long rounds;
 };
 
+static void mover_start(struct mover *m, struct amp_peer *p, work_func_t func)
+{
+	m->p = p;
+	INIT_WORK_ONSTACK(&m->work, func);
+	queue_work(system_dfl_wq, &m->work);
+}
+
+static void mover_stop(struct mover *m)
+{
+	WRITE_ONCE(m->stop, true);
+	flush_work(&m->work);
+	destroy_work_on_stack(&m->work);
+}
+
 static void mover_work(struct work_struct *work)
 {
 	struct mover *m = container_of(work, struct mover, work);
@@ -1019,8 +1108,8 @@ static void mover_work(struct work_struct *work)
 		amp_peer_poke(p, slot, 8, 0x000c000000034200);
 		amp_peer_poke(p, slot + 6, 2, prandom_u32_state(&rnd));
 		if (p->format->num_notif)
-			amp_peer_poke(p, p->dev_notif, 8,
-				      prandom_u32_state(&rnd));
+			amp_peer_poke(p, p->dev_notif + m->rounds % 3 * 8, 8,
+				      (u64)prandom_u32_state(&rnd) << 16);
 		amp_peer_interrupt(p);
 		m->rounds++;
 		cond_resched();
@@ -1040,9 +1129,7 @@ static void amp_moving_numbers(struct kunit *test)
 	p = new_link(test, f, &fd, &drv);
 	p->fb.bus->info.timeout_ms = 10;
 	hold_still(p);
-	m.p = p;
-	INIT_WORK_ONSTACK(&m.work, mover_work);
-	queue_work(system_dfl_wq, &m.work);
+	mover_start(&m, p, mover_work);
 	for (i = 0; i < 500; i++) {
 		virtqueue_notify(drv->vqs[0]);
 		if (number(p, p->to_dev.prod) >= f->num)
@@ -1052,9 +1139,7 @@ static void amp_moving_numbers(struct kunit *test)
 		else
 			schedule_timeout_uninterruptible(1);
 	}
-	WRITE_ONCE(m.stop, true);
-	flush_work(&m.work);
-	destroy_work_on_stack(&m.work);
+	mover_stop(&m);
 	KUNIT_EXPECT_EQ(test, i, 500);
 	KUNIT_EXPECT_GT(test, m.rounds, 10);
 	/* What is under way is looked at to its end before all is well again. */
@@ -1062,10 +1147,6 @@ static void amp_moving_numbers(struct kunit *test)
 			  poll_until(number(p, p->to_drv.cons) ==
 				     number(p, p->to_drv.prod) % f->num));
 	amp_peer_check(p);
-	if (f->num_notif) {
-		scoped_guard(spinlock_irqsave, &p->lock)
-			p->notif_tx = amp_peer_get(p, p->dev_notif, 8);
-	}
 	amp_peer_catch_up(p);
 	p->fb.bus->info.timeout_ms = 5000;
 	go_on(p);
@@ -1589,6 +1670,43 @@ static void amp_peer_silent(struct kunit *test)
  * The end, and pauses
  */
 
+static void ringer_work(struct work_struct *work)
+{
+	struct mover *m = container_of(work, struct mover, work);
+	size_t size;
+	u8 frame[64];
+
+	size = event_used(m->p, 3, 0, frame);
+	while (!READ_ONCE(m->stop)) {
+		if (!(m->rounds++ & 3))
+			amp_peer_put(m->p, frame, 0, &size, 1);
+		amp_peer_interrupt(m->p);
+		cond_resched();
+	}
+}
+
+/* The peer rings and sends all the time, whatever happens. */
+static void amp_end_while_ringing(struct kunit *test)
+{
+	const struct amp_format *f = test->param_value;
+	struct amp_peer *p = new_peer(test, f);
+	struct mover m = {};
+	int i;
+
+	fake_dev_create(&p->fb, 3);
+	mover_start(&m, p, ringer_work);
+	for (i = 1; i <= 6; i++) {
+		link_up(p, 1);
+		if (i & 1)
+			virtio_msg_amp_dead(p->amp);
+		amp_peer_disconnect(p);
+		KUNIT_EXPECT_EQ(test, removes(), i);
+		KUNIT_EXPECT_EQ(test, atomic_read(&p->stops), i);
+	}
+	mover_stop(&m);
+	KUNIT_EXPECT_GT(test, m.rounds, 10);
+}
+
 /* Memory and doorbell are not touched any more. */
 static void amp_dead(struct kunit *test)
 {
@@ -1604,7 +1722,7 @@ static void amp_dead(struct kunit *test)
 	p->fb.bus->info.timeout_ms = 15000;
 	hold_still(p);
 	for (i = 0; i < ARRAY_SIZE(a); i++)
-		a[i] = ping_elsewhere(p);
+		a[i] = ping_elsewhere(p, 1);
 	/* Those for whom there is room have rung; the others wait for some. */
 	KUNIT_ASSERT_TRUE(test,
 			  poll_until((number(p, p->to_dev.prod) + f->num -
@@ -1626,6 +1744,33 @@ static void amp_dead(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&p->stops), 1);
 	amp_peer_catch_up(p);
 }
+
+#ifdef CONFIG_PM_SLEEP
+/* It is gone when the machine wakes up, or comes to its end before that. */
+static void amp_end_while_suspended(struct kunit *test)
+{
+	const struct amp_format *f = test->param_value;
+	struct amp_peer *p;
+	struct fake_dev *fd;
+	struct fake_drv *drv;
+	u8 *before;
+
+	p = new_link(test, f, &fd, &drv);
+	KUNIT_ASSERT_EQ(test, 0, virtio_msg_amp_suspend(p->amp));
+	amp_peer_disconnect(p);
+	KUNIT_EXPECT_EQ(test, removes(), 1);
+
+	link_up(p, 1);
+	KUNIT_ASSERT_EQ(test, 0, virtio_msg_amp_suspend(p->amp));
+	virtio_msg_amp_dead(p->amp);
+	before = copy_window(p);
+	hold_still(p);
+	virtio_msg_amp_resume(p->amp);
+	KUNIT_EXPECT_TRUE(test, drv_wait(removes() == 2));
+	amp_peer_disconnect(p);
+	KUNIT_EXPECT_MEMEQ(test, p->window, before, VIRTIO_MSG_AMP_WINDOW_SIZE);
+}
+#endif
 
 /* Before there was a bus. */
 static void amp_dead_early(struct kunit *test)
@@ -1814,6 +1959,16 @@ static void amp_rfc(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, p->bells, p->frames);
 }
 
+/* Who says nothing gets what the module's parameter says. */
+static void amp_default_timeout(struct kunit *test)
+{
+	struct amp_peer *p = new_peer(test, &spsc);
+
+	p->info.timeout_ms = 0;
+	link_up(p, 0);
+	KUNIT_EXPECT_EQ(test, p->fb.bus->info.timeout_ms, 5000);
+}
+
 /* The other one may use all of a slot. */
 static void amp_revision_1(struct kunit *test)
 {
@@ -1839,6 +1994,8 @@ static struct kunit_case amp_cases[] = {
 	KUNIT_CASE_PARAM(amp_empty, format_gen_params),
 	KUNIT_CASE_PARAM(amp_lost_interrupt, rfc_format_gen_params),
 	KUNIT_CASE_PARAM(amp_used_merged, standing_gen_params),
+	KUNIT_CASE_PARAM(amp_anywhere, queue_gen_params),
+	KUNIT_CASE(amp_two_links),
 	KUNIT_CASE(amp_ring_status),
 	KUNIT_CASE(amp_no_ring_status),
 	KUNIT_CASE(amp_listen),
@@ -1869,6 +2026,7 @@ static struct kunit_case amp_cases[] = {
 	KUNIT_CASE(amp_peer_stands_words),
 	KUNIT_CASE_PARAM(amp_requests_left, left_gen_params),
 	KUNIT_CASE_PARAM(amp_peer_silent, shape_gen_params),
+	KUNIT_CASE_PARAM(amp_end_while_ringing, left_gen_params),
 	KUNIT_CASE_PARAM(amp_dead, shape_gen_params),
 	KUNIT_CASE(amp_dead_early),
 	KUNIT_CASE_PARAM(amp_shutdown, shape_gen_params),
@@ -1877,9 +2035,11 @@ static struct kunit_case amp_cases[] = {
 	KUNIT_CASE_PARAM(amp_suspend, format_gen_params),
 	KUNIT_CASE_PARAM(amp_suspend_refused, standing_gen_params),
 	KUNIT_CASE_PARAM(amp_suspend_peer_anew, standing_gen_params),
+	KUNIT_CASE_PARAM(amp_end_while_suspended, left_gen_params),
 #endif
 	KUNIT_CASE_PARAM(amp_rfc, rfc_format_gen_params),
 	KUNIT_CASE(amp_revision_1),
+	KUNIT_CASE(amp_default_timeout),
 	{}
 };
 

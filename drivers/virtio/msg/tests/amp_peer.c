@@ -271,6 +271,9 @@ void amp_peer_catch_up(struct amp_peer *p)
 	guard(spinlock_irqsave)(&p->lock);
 	peer_numbers(p, driver_number(p, p->to_dev.prod),
 		     driver_number(p, p->to_drv.cons));
+	if (p->format->num_notif)
+		peer_words(p, amp_peer_get(p, p->drv_notif + NOTIF_RX, 8),
+			   amp_peer_get(p, p->drv_notif + NOTIF_TX, 8));
 	p->frames = p->bells;
 }
 
@@ -790,11 +793,15 @@ static void peer_format_layout(struct amp_peer *p)
 struct amp_peer *amp_peer_create(struct kunit *test,
 				 const struct amp_format *format)
 {
-	struct device *parent = kunit_device_register(test, "virtio_msg_peer");
+	/* A test may have two, each with a parent of its own. */
+	struct device *parent =
+		kunit_device_register(test, test->priv ? "virtio_msg_peer2" :
+							 "virtio_msg_peer");
 	struct amp_peer *p = kzalloc_obj(*p);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, parent);
 	KUNIT_ASSERT_NOT_NULL(test, p);
+	test->priv = parent;
 	p->test = test;
 	p->format = format;
 	spin_lock_init(&p->amp_lock);
