@@ -225,8 +225,7 @@ static bool step(struct fake_fifo *fifo)
 		say(fifo, VIRTIO_MSG_AMP_RUN);
 		return true;
 	case VIRTIO_MSG_AMP_RUN:
-		/* The device model of a 10ee:9039 never begins anew. */
-		if (!fifo->card->ivshmem)
+		if (fifo->card->stubborn)
 			return false;
 		if (status == VIRTIO_MSG_AMP_RUN) {
 			fifo->drv_ran = true;
@@ -706,19 +705,12 @@ struct fake_dev *fake_card_dev(struct fake_card *card, unsigned int fifo,
  * fake_card_pull() - pull the card out
  * @card: the card
  *
- * All that it has reads as ones, but for split rings: the virtio core of Linux
- * 7.2 follows the flags of their descriptors through shared memory, and would do
- * so for ever.
+ * All that it has reads as ones. Unlike those of a real one, pages of an ivshmem
+ * remember what is written to them afterwards.
  */
 void fake_card_pull(struct fake_card *card)
 {
-	struct fake_bus *fb = &card->fifos[0].fb;
-	size_t size = FAKE_SHMEM;
-
 	fake_pci_pull(card->fp);
-	if (!card->ivshmem)
-		return;
-	if (fb->num_devs && !fake_accepted(fb->devs[0], VIRTIO_F_RING_PACKED))
-		size = VIRTIO_MSG_AMP_WINDOW_SIZE;
-	memset(card->fifos[0].window, 0xff, size);
+	if (card->ivshmem)
+		memset(card->fifos[0].window, 0xff, FAKE_SHMEM);
 }

@@ -74,6 +74,7 @@ struct fake_fifo {
  * @position: register of an ivshmem-doorbell
  * @peer: of the device side of an ivshmem-doorbell
  * @deaf: doorbells are only counted
+ * @stubborn: never leaves RUN, whatever the driver side does
  * @poll: looks at states, as a device side without an interrupt does
  * @fifos: the device sides
  */
@@ -90,6 +91,7 @@ struct fake_card {
 	u32 position;
 	u32 peer;
 	bool deaf;
+	bool stubborn;
 	struct delayed_work poll;
 	struct fake_fifo fifos[FAKE_FIFOS];
 };
