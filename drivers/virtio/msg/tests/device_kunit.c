@@ -1486,6 +1486,152 @@ static void device_events_anywhere(struct kunit *test)
 	expect_io(fd, drv);
 }
 
+/*
+ * The RFC
+ */
+
+/* A bus whose peer is of late 2025, and that knows it. */
+static struct fake_bus *rfc_bus(struct kunit *test,
+				const struct virtio_msg_bus_ops *ops)
+{
+	struct virtio_msg_bus_info info = { FAKE_BUS_DEFAULTS };
+	struct fake_bus *fb;
+
+	info.revision = VIRTIO_MSG_REVISION_FIND;
+	info.ops = ops;
+	fb = fake_bus_create(test, &info);
+	fb->dialect = VMSG_DIALECT_RFC;
+	virtio_msg_bus_discover(fb->bus);
+	fake_settle(fb);
+	KUNIT_ASSERT_EQ(test, fb->bus->dialect, VMSG_DIALECT_RFC);
+	return fb;
+}
+
+/* Pieces of no more than 28 bytes, each written to what was read. */
+static void device_rfc_config(struct kunit *test)
+{
+	struct fake_bus *fb = rfc_bus(test, NULL);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	unsigned int i, reads = 0, writes = 0;
+	static const u8 event[4] = { 1, 2, 3, 4 };
+	struct fake_drv *drv;
+	u8 buf[100], v = 0x31;
+
+	fd->info.info.config_size = sizeof(buf);
+	drv = fake_bind(fd);
+	get(drv, 0, buf, sizeof(buf));
+	KUNIT_EXPECT_MEMEQ(test, buf, fd->config, sizeof(buf));
+	memset(buf, 0x99, 70);
+	set(drv, 10, buf, 70);
+	KUNIT_EXPECT_MEMEQ(test, fd->config + 10, buf, 70);
+	for (i = 0; i < fb->num_log; i++) {
+		if (fb->log[i].type)
+			continue;
+		reads += fb->log[i].id == VIRTIO_MSG_GET_CONFIG;
+		writes += fb->log[i].id == VIRTIO_MSG_SET_CONFIG;
+		if (fb->log[i].id == VIRTIO_MSG_GET_CONFIG ||
+		    fb->log[i].id == VIRTIO_MSG_SET_CONFIG)
+			KUNIT_EXPECT_LE(test, fb->log[i].config.length, 28);
+	}
+	KUNIT_EXPECT_GE(test, reads, 4);
+	KUNIT_EXPECT_EQ(test, writes, 3);
+	/* It changes behind the driver's back. */
+	get8(drv, 4);
+	fd->generation++;
+	set(drv, 4, &v, 1);
+	KUNIT_EXPECT_EQ(test, fd->config[4], 0x31);
+	KUNIT_EXPECT_EQ(test, count(fd, VIRTIO_MSG_SET_CONFIG), 5);
+	/* And tells. */
+	fd->generation++;
+	memcpy(fd->config, event, sizeof(event));
+	KUNIT_EXPECT_EQ(test, 0,
+			fake_event_config(fd, fd->status, 0, sizeof(event),
+					  event, sizeof(event)));
+	KUNIT_EXPECT_TRUE(test, drv_wait(atomic_read(&drv->changes) == 1));
+	KUNIT_EXPECT_EQ(test, get8(drv, 3), 4);
+}
+
+/* Says how many feature bits there are. */
+static enum fake_verdict say_bits(struct fake_bus *fb,
+				  const struct vmsg_msg *req,
+				  struct fake_frame *resp)
+{
+	if (!req->type && req->id == VIRTIO_MSG_GET_DEVICE_INFO)
+		resp->data[16] = (unsigned long)fb->filter_priv;
+	return FAKE_ANSWER;
+}
+
+/* VERSION_1 is bit 32: 33 of them are enough, 32 are not. */
+static void device_rfc_feature_bits(struct kunit *test)
+{
+	struct fake_bus *fb = rfc_bus(test, NULL);
+
+	fb->filter = say_bits;
+	fb->filter_priv = (void *)32;
+	announce(fake_dev_create(fb, 3));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 0);
+	fb->filter_priv = (void *)33;
+	fake_bind(fake_dev_create(fb, 4));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 1);
+}
+
+static void device_rfc_shm(struct kunit *test)
+{
+	struct fake_bus *fb = rfc_bus(test, &fake_shm_ops);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	struct virtio_shm_region region;
+	struct fake_drv *drv = fake_bind(fd);
+
+	KUNIT_EXPECT_FALSE(test, shm(drv, &region, 1));
+	fd->shm_address = 0xf0000000;
+	fd->shm_length = 0x80000000;
+	KUNIT_ASSERT_TRUE(test, shm(drv, &region, 1));
+	KUNIT_EXPECT_EQ(test, region.addr, 0xf0001000);
+	KUNIT_EXPECT_EQ(test, region.len, 0x80000000);
+}
+
+static int recycle_count;
+
+static void recycle(struct virtqueue *vq, void *buf)
+{
+	recycle_count++;
+}
+
+/* A queue that has no flags is enabled, reset and enabled again. */
+static void device_rfc_queue(struct kunit *test)
+{
+	struct fake_bus *fb = rfc_bus(test, NULL);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	u8 *buf = kunit_kzalloc(test, 8, GFP_KERNEL);
+	struct fake_drv *drv;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	fake_offer(fd, VIRTIO_F_RING_RESET, true);
+	drv = fake_bind(fd);
+	KUNIT_EXPECT_TRUE(test, fd->vq[0].enabled);
+	expect_io(fd, drv);
+	KUNIT_ASSERT_EQ(test, 0, fake_add_buf(drv->vqs[0], NULL, 0, buf, 8));
+	recycle_count = 0;
+	KUNIT_ASSERT_EQ(test, 0, virtqueue_reset(drv->vqs[0], recycle, NULL));
+	KUNIT_EXPECT_EQ(test, recycle_count, 1);
+	KUNIT_EXPECT_EQ(test, count(fd, VIRTIO_MSG_RESET_VQUEUE), 1);
+	KUNIT_EXPECT_TRUE(test, fd->vq[0].enabled);
+	expect_io(fd, drv);
+}
+
+/* One that is not enabled by SET_VQUEUE has no address to show. */
+static void device_rfc_queue_deaf(struct kunit *test)
+{
+	struct fake_bus *fb = rfc_bus(test, NULL);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+
+	fd->vq[0].deaf = true;
+	announce(fd);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 1);
+	KUNIT_EXPECT_NE(test, fake_driver.probe_err, 0);
+	KUNIT_EXPECT_EQ(test, vmsg_pool_used(fb->pool), 0);
+}
+
 static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_budget),
 	KUNIT_CASE_PARAM(device_bad_info, bad_info_gen_params),
@@ -1533,6 +1679,11 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_burial_full),
 	KUNIT_CASE(device_no_burial_in_probe),
 	KUNIT_CASE(device_events_anywhere),
+	KUNIT_CASE(device_rfc_config),
+	KUNIT_CASE(device_rfc_feature_bits),
+	KUNIT_CASE(device_rfc_shm),
+	KUNIT_CASE(device_rfc_queue),
+	KUNIT_CASE(device_rfc_queue_deaf),
 	{}
 };
 
