@@ -29,7 +29,7 @@ demo: ## boot a kernel whose disk is a program, and use that disk
 demo-amp: ## the same with the program outside of the guest, over shared memory
 	@$(T)/demo-amp.sh
 
-check: ## all four checks below, added up
+check: ## all five checks below, added up
 	@$(T)/check.sh
 
 check-static: ## checkpatch, kernel-doc, sparse, warnings, shellcheck

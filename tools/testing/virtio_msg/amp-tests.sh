@@ -84,6 +84,7 @@ lost() {
 	fail "$1"
 	amp_end
 	tail -n 40 "$AMP_DIR/said" | sed 's/^/     | /'
+	grep -sh -m 1 '^the guest' "$AMP_DIR/guest.err" | sed 's/^/     | /'
 	echo "     | console, from the start of this on:"
 	sed -n '/ amp: /h; / amp: /!H; $ { x; p }' "$LOGS/$AMP_NAME.console" | head -n 60 |
 		sed 's/^/     | /'
@@ -202,14 +203,18 @@ pulled() {
 		in_guest "disks layout spsc && verify_disks \$DISKS"
 }
 
-# QEMU 7.2 crashes when a function is plugged in again: it goes on listening to
-# the doorbells of the one that was there before.
+# QEMU 7.2 frees such a function, but goes on listening to its doorbell, and
+# forgets twice who has left before. So this comes early, with nothing after it.
 unplugged() {
-	in_guest "load layout oldest && disks spsc && start_load \$DISK && OTHER=\$DISK" || return 1
+	local rc=0
+	in_guest "load layout && disks spsc && start_load \$DISK && OTHER=\$DISK" || return 1
 	monitor "device_del amp-layout"
-	monitor "device_del amp-oldest"
-	in_guest "wait_for removed layout && wait_for removed oldest && loaded" &&
-		in_guest "still_loaded \$OTHER && stop_load \$OTHER"
+	in_guest "wait_for removed layout && loaded && still_loaded \$OTHER && stop_load \$OTHER" ||
+		rc=$?
+	amp_end
+	! grep -q 'status: 139' "$AMP_DIR/guest.err" || unable "QEMU has crashed, not the guest" ||
+		return 1
+	return "$rc"
 }
 
 ended() {
@@ -229,6 +234,8 @@ wanted=("$@")
 scenario found "four functions are four buses with a disk and an rng each"
 scenario data "data are the same on both sides: 512 bytes to 64 KiB, depth 1 and 16"
 scenario entropy "each rng gives the sequence of its seed"
+scenario unplugged "a function is unplugged under I/O"
+scenario rebooted "the guest reboots under I/O"
 scenario hotplug "devices come and go, also under I/O"
 scenario killed "a program dies by SIGKILL under I/O, and is started again"
 scenario killed_spsc "the same in a format in which nobody can tell"
@@ -239,7 +246,5 @@ scenario rebound "PCI functions are unbound under I/O and bound again"
 scenario reloaded "modules are unloaded under I/O and loaded again"
 scenario pulled "functions stop to answer under I/O"
 scenario suspended "the guest sleeps under I/O"
-scenario rebooted "the guest reboots under I/O"
-scenario unplugged "functions are unplugged under I/O"
 scenario ended "programs and servers end, and leave nothing behind"
 summary

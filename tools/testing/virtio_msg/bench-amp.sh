@@ -71,10 +71,11 @@ guest_end
 	Figures of the AMP bus
 	======================
 
-	Written by \`\`make bench-amp\`\` on $(date -u +%Y-%m-%d), with $(nproc) processors, Debian's
-	kernel $KVER in $(qemu-system-x86_64 --version | sed -n '1s/ (.*//p') without
-	KVM: random reads of 4 KiB by fio, in reads a second of wall-clock time, medians of
-	$((RUNS - 1)) runs of $RUN_SECONDS s that took turns. Only the ratio means something.
+	Written by \`\`make bench-amp\`\` on $(date -u +%Y-%m-%d), with $(nproc) processors and
+	$(qemu-system-x86_64 --version | sed -n '1s/ (.*//p') without KVM, Debian's kernel
+	$KVER in the guest: random reads of 4 KiB by fio, in reads a
+	second of wall-clock time, medians of $((RUNS - 1)) runs of $RUN_SECONDS s that took turns.
+	Only the ratio means something.
 
 	.. list-table::
 	   :header-rows: 1

@@ -9,14 +9,17 @@
 all=$((!$#))
 cold source
 if ((all)); then
-	set -- static kunit intree guest
+	set -- static kunit intree guest amp
 	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_STATIC[@]}" \
 		"${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}"
 fi
 results=$BUILD/results
 failed=()
 for part; do
-	script=$HERE/${part/guest/guest-tests}.sh
+	case $part in
+	guest|amp)	script=$HERE/$part-tests.sh ;;
+	*)		script=$HERE/$part.sh ;;
+	esac
 	printf '\n== %s\n' "$part"
 	start=$SECONDS
 	: >"$results"
