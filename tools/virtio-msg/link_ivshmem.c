@@ -406,17 +406,17 @@ static void vmsg_ivshmem_wake(struct vmsg_link *link)
 	struct vmsg_ivshmem *iv = vmsg_ivshmem_of(link);
 	struct epoll_event events[3];
 	uint64_t count;
-	int i, num;
+	int fd, i, num;
 
 	num = epoll_wait(link->fd, events, ARRAY_SIZE(events), 0);
 	for (i = 0; i < num; i++) {
-		if (events[i].data.fd == iv->server_fd)
+		fd = events[i].data.fd;
+		if (fd == iv->server_fd)
 			vmsg_ivshmem_server_event(iv);
-		else if (events[i].data.fd == iv->timer_fd &&
-			 read(iv->timer_fd, &count, sizeof(count)) < 0)
+		if (fd == iv->timer_fd && read(fd, &count, sizeof(count)) < 0)
 			continue;
-		/* This one is edge-triggered; nobody counts how often. */
-		else if (events[i].data.fd == iv->own_bell)
+		/* Edge-triggered: nobody counts how often it has been rung. */
+		if (fd == iv->own_bell)
 			iv->bell_works = true;
 	}
 }
