@@ -10,6 +10,7 @@ that can be broken without a test noticing is "not ok".
 """
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -631,6 +632,17 @@ RULES = [
 ]
 
 
+def end_all(folder):
+    """End what a broken test has left behind: programs of this folder."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            program = os.readlink("/proc/%s/exe" % pid)
+            if program.startswith(folder + "/"):
+                os.kill(int(pid), signal.SIGKILL)
+        except OSError:
+            pass
+
+
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     top = os.path.abspath(os.path.join(here, "../../.."))
@@ -644,7 +656,8 @@ def main():
         tool = os.path.join(copy, "tools/virtio-msg")
         make = ["make", "-s", "-j2", "-C", tool, "O=" + copy + "/out",
                 "check"]
-        env = dict(os.environ, STOP="1")
+        os.mkdir(copy + "/tmp")
+        env = dict(os.environ, STOP="1", TMPDIR=copy + "/tmp")
 
         def check():
             # A hang is noticed as well.
@@ -654,6 +667,8 @@ def main():
                                       timeout=300, check=False)
             except subprocess.TimeoutExpired:
                 return None
+            finally:
+                end_all(copy)
 
         first = check()
         if not first or first.returncode:

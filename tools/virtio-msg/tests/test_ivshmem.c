@@ -24,8 +24,8 @@
 #define MEMORY	(8u << 20)
 
 /* Every test has a socket of its own in here. */
-static char folder[32];
-static char path[64];
+static char folder[80];
+static char path[100];
 
 static void new_path(void)
 {
@@ -191,7 +191,7 @@ static void test_hello(void)
 	struct vmsg_ivshmem_params iv = params();
 	struct vmsg_link *link = vmsg_ivshmem_open(&iv);
 	struct peer p;
-	char name[80];
+	char name[110];
 
 	snprintf(name, sizeof(name), "ivshmem:%s", path);
 	ok(link && there(), "nobody listens: a server is started");
@@ -673,7 +673,7 @@ static void test_replaced(void)
 {
 	struct vmsg_ivshmem_params iv = params();
 	struct vmsg_link *link = vmsg_ivshmem_open(&iv), *next;
-	char kept[80];
+	char kept[106];
 
 	snprintf(kept, sizeof(kept), "%s.kept", path);
 	if (rename(path, kept))
@@ -1176,9 +1176,14 @@ static void run(void (*test)(void))
 
 int main(void)
 {
+	const char *tmp = getenv("TMPDIR");
+	char *real = realpath(tmp ? tmp : "/tmp", NULL);
+
 	if (!getenv("V"))
 		vmsg_log_name = NULL;
-	strcpy(folder, "/tmp/vmsg-ivshmem-XXXXXX");
+	snprintf(folder, sizeof(folder), "%s/vmsg-ivshmem-XXXXXX",
+		 real ? real : "");
+	free(real);
 	if (!mkdtemp(folder))
 		abort();
 	run(test_hello);
