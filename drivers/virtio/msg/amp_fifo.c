@@ -79,6 +79,13 @@ static void vmsg_fifo_wr_bits(struct vmsg_fifo *fifo, u32 offset, u64 bits)
 		vmsg_fifo_wr32(fifo, offset + 4, bits >> 32);
 }
 
+/* The first time, all of the word. */
+static void vmsg_fifo_begin_bits(struct vmsg_fifo *fifo, u32 offset, u64 bits)
+{
+	vmsg_fifo_wr32(fifo, offset, bits);
+	vmsg_fifo_wr32(fifo, offset + 4, bits >> 32);
+}
+
 static u16 vmsg_fifo_rd_num(struct vmsg_fifo *fifo, u32 offset)
 {
 	u32 num = fifo->layout ? vmsg_fifo_rd16(fifo, offset) :
@@ -149,12 +156,12 @@ static const char *vmsg_fifo_open_layout(struct vmsg_fifo *fifo)
 		return "length of the header";
 	fifo->num = le16_to_cpu(layout.num_queue_elements);
 	fifo->stride = le16_to_cpu(layout.size_queue_elements);
-	if (fifo->num < 2 || fifo->num > VMSG_FIFO_SLOTS_MAX)
+	if (fifo->num < 2)
 		return "number of queue elements";
-	if (fifo->stride < VIRTIO_MSG_MIN_SIZE ||
-	    fifo->stride > VMSG_FIFO_STRIDE_MAX)
+	if (fifo->stride < VIRTIO_MSG_MIN_SIZE)
 		return "size of queue elements";
 
+	/* More than the window has is refused with the place. */
 	bytes = (u32)fifo->num * fifo->stride;
 	fifo->tx.slots = vmsg_fifo_place(layout.drv_queue_elements, bytes, 4);
 	fifo->rx.slots = vmsg_fifo_place(layout.dev_queue_elements, bytes, 4);
@@ -237,9 +244,9 @@ void vmsg_fifo_begin(struct vmsg_fifo *fifo, bool anew)
 				  NOTIF(fifo->peer_notif, rx));
 	fifo->notif_rx = anew ? 0 :
 		vmsg_fifo_rd_bits(fifo, NOTIF(fifo->peer_notif, tx));
-	vmsg_fifo_wr_bits(fifo, NOTIF(fifo->own_notif, tx), fifo->notif_tx);
-	vmsg_fifo_wr_bits(fifo, NOTIF(fifo->own_notif, rx), fifo->notif_rx);
-	vmsg_fifo_wr_bits(fifo, NOTIF(fifo->own_notif, mask), 0);
+	vmsg_fifo_begin_bits(fifo, NOTIF(fifo->own_notif, tx), fifo->notif_tx);
+	vmsg_fifo_begin_bits(fifo, NOTIF(fifo->own_notif, rx), fifo->notif_rx);
+	vmsg_fifo_begin_bits(fifo, NOTIF(fifo->own_notif, mask), 0);
 }
 
 /*

@@ -8,10 +8,6 @@
 #include <linux/iosys-map.h>
 #include <linux/types.h>
 
-/* Bytes of the largest slot, and slots of the longest queue, that are used. */
-#define VMSG_FIFO_STRIDE_MAX	1024
-#define VMSG_FIFO_SLOTS_MAX	256
-
 /**
  * struct vmsg_fifo_queue - one direction
  * @prod: offset of the number that its producer writes
