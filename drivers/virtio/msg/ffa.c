@@ -2,12 +2,8 @@
 /*
  * virtio-msg: the FF-A bus. Devices are in the secure world or in another VM.
  *
- * A partition that offers the service of a virtio-msg device side is a bus. With
- * direct messages a call to the firmware carries the request there and the answer
- * back; a partition that takes no direct messages gets indirect ones, whose
- * answers come in a callback. Either way vmsg_ffa_take() sorts what has come: the
- * few bus messages that only this bus has go to vmsg_ffa_ask(), all else to the
- * core.
+ * A partition that offers the service of a virtio-msg device side is a bus; how
+ * messages get there is the business of ffa_msg.c.
  *
  * Direct messages may sleep. So a kick is left in a place of its own, of which
  * there is one, and kick_work takes it out.
@@ -19,18 +15,12 @@
  *
  * All memory that the devices see is one area, see ffa_area.c.
  */
-#include <linux/arm_ffa.h>
-#include <linux/bottom_half.h>
-#include <linux/completion.h>
-#include <linux/delay.h>
+#include <linux/list.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
-#include <linux/virtio_msg.h>
-#include <linux/virtio_msg_ffa.h>
-#include <linux/workqueue.h>
 
+#include "ffa.h"
 #include "ffa_area.h"
 
 /* What this driver calls its only area. */
@@ -43,10 +33,6 @@
 /* Pauses between two looks for events, in ms. */
 #define VMSG_FFA_POLL_MIN	1
 #define VMSG_FFA_POLL_MAX	100
-/* Pauses between two tries of a call that finds the partition busy, in ms. */
-#define VMSG_FFA_BUSY_MAX	20
-/* An answer of zeros means busy as well, but no more often than this. */
-#define VMSG_FFA_ZEROS		3
 /* FF-A 1.2: the first one that has direct messages of this size. */
 #define VMSG_FFA_FFA_VERSION	0x00010002
 
@@ -57,77 +43,6 @@ MODULE_PARM_DESC(timeout_ms, "Milliseconds that a partition may take for an answ
 static unsigned int pool_kb = 4096;
 module_param(pool_kb, uint, 0444);
 MODULE_PARM_DESC(pool_kb, "KiB of memory to share with each partition, if the device tree names no region (default 4096)");
-
-/**
- * union vmsg_ffa_frame - a message, as registers and as bytes
- * @regs: for the firmware
- * @bytes: for everybody else
- * @hdr: the same
- */
-union vmsg_ffa_frame {
-	struct ffa_send_direct_data2 regs;
-	u8 bytes[VIRTIO_MSG_FFA_DIRECT_SIZE];
-	struct virtio_msg_hdr hdr;
-};
-
-/**
- * struct vmsg_ffa - a partition
- * @node: in vmsg_ffa_list
- * @fdev: the partition
- * @indirect: it takes no direct messages
- * @bus: the bus, NULL before all is set up and when it ends
- * @area: the memory that it sees
- * @pool: the same, as the core knows it
- * @revision: transport revision
- * @features: transport features
- * @bus_features: VIRTIO_MSG_FFA_F_* of the partition
- * @call_mutex: one direct message at a time, as most partitions have one CPU
- * @ask_mutex: one request of this bus's own at a time
- * @ask_lock: protects @asking and what follows it
- * @asking: there is a request of this bus's own
- * @asked: its header
- * @ask_token: its token
- * @answer: its answer, when @answered is completed
- * @answered: see @answer
- * @events: VIRTIO_MSG_FFA_EVENTS_*
- * @notif: number of the notification, or -1
- * @poll_ms: pause before the next look for events
- * @poll_work: fetches events
- * @kick_lock: protects @kick and @kick_full
- * @kick: the notification that is to be sent
- * @kick_full: @kick is there
- * @kick_work: sends it
- */
-struct vmsg_ffa {
-	struct list_head node;
-	struct ffa_device *fdev;
-	bool indirect;
-	struct virtio_msg_bus *bus;
-	struct vmsg_ffa_area *area;
-	struct virtio_msg_pool *pool;
-	u32 revision;
-	u32 features;
-	u32 bus_features;
-
-	struct mutex call_mutex; /* one direct message at a time */
-	struct mutex ask_mutex; /* one vmsg_ffa_ask() at a time */
-	spinlock_t ask_lock; /* @asked and its answer */
-	bool asking;
-	struct virtio_msg_hdr asked;
-	u16 ask_token;
-	union vmsg_ffa_frame answer;
-	struct completion answered;
-
-	u8 events;
-	int notif;
-	unsigned int poll_ms;
-	struct delayed_work poll_work;
-
-	spinlock_t kick_lock; /* @kick */
-	u8 kick[VIRTIO_MSG_KICK_SIZE];
-	bool kick_full;
-	struct work_struct kick_work;
-};
 
 /*
  * Those whose callbacks may be called. Callbacks hold vmsg_ffa_srcu, so who takes
@@ -141,128 +56,8 @@ DEFINE_STATIC_SRCU(vmsg_ffa_srcu);
 static struct workqueue_struct *vmsg_ffa_wq;
 
 /*
- * Receive
+ * Messages
  */
-
-/* Is it what vmsg_ffa_ask() waits for? Caller holds ask_lock. */
-static bool vmsg_ffa_is_asked(struct vmsg_ffa *ffa,
-			      const struct virtio_msg_hdr *hdr)
-{
-	const struct virtio_msg_hdr *asked = &ffa->asked;
-
-	if (!ffa->asking || hdr->token != asked->token ||
-	    hdr->dev_num != asked->dev_num)
-		return false;
-	if (hdr->msg_id == VIRTIO_MSG_FFA_ERROR &&
-	    (hdr->type & VIRTIO_MSG_TYPE_MASK) ==
-	    (VIRTIO_MSG_TYPE_BUS | VIRTIO_MSG_TYPE_RESPONSE))
-		return true;
-	return hdr->msg_id == asked->msg_id &&
-	       (hdr->type & VIRTIO_MSG_TYPE_MASK) ==
-	       (asked->type | VIRTIO_MSG_TYPE_RESPONSE);
-}
-
-/* Takes the answer that vmsg_ffa_ask() waits for. */
-static bool vmsg_ffa_take_answer(struct vmsg_ffa *ffa,
-				 const union vmsg_ffa_frame *frame, size_t len)
-{
-	size_t size = le16_to_cpu(frame->hdr.msg_size);
-
-	guard(spinlock_irqsave)(&ffa->ask_lock);
-	if (!vmsg_ffa_is_asked(ffa, &frame->hdr) || size < sizeof(frame->hdr) ||
-	    size > len)
-		return false;
-	memset(&ffa->answer, 0, sizeof(ffa->answer));
-	memcpy(&ffa->answer, frame, size);
-	ffa->asking = false;
-	complete(&ffa->answered);
-	return true;
-}
-
-static bool vmsg_ffa_is_release(const union vmsg_ffa_frame *frame)
-{
-	return frame->hdr.type == VIRTIO_MSG_TYPE_BUS &&
-	       frame->hdr.msg_id == VIRTIO_MSG_FFA_AREA_RELEASE;
-}
-
-/*
- * What has come from the partition, in memory that it cannot change any more.
- * Returns what the core said, or 0.
- */
-static int vmsg_ffa_take(struct vmsg_ffa *ffa, const union vmsg_ffa_frame *frame,
-			 size_t len)
-{
-	struct virtio_msg_bus *bus = READ_ONCE(ffa->bus);
-	int err;
-
-	if (vmsg_ffa_take_answer(ffa, frame, len))
-		return 0;
-	/* Who waits for that asks again from time to time anyway. */
-	if (!bus || vmsg_ffa_is_release(frame))
-		return -ENOENT;
-	/* So drivers' callbacks find what they find in an interrupt. */
-	local_bh_disable();
-	err = virtio_msg_bus_receive(bus, frame, len);
-	local_bh_enable();
-	return err;
-}
-
-static bool vmsg_ffa_is_event(const union vmsg_ffa_frame *frame)
-{
-	return !(frame->hdr.type & VIRTIO_MSG_TYPE_RESPONSE) &&
-	       (frame->hdr.msg_id & VIRTIO_MSG_ID_EVENT);
-}
-
-/*
- * Send
- */
-
-static bool vmsg_ffa_is_zero(const union vmsg_ffa_frame *frame)
-{
-	return !memchr_inv(frame, 0, sizeof(*frame));
-}
-
-/* One call, without patience. @frame is the request, then the answer. */
-static int vmsg_ffa_call_once(struct vmsg_ffa *ffa, union vmsg_ffa_frame *frame,
-			      size_t size)
-{
-	const struct ffa_msg_ops *ops = ffa->fdev->ops->msg_ops;
-
-	if (ffa->indirect)
-		return ops->indirect_send(ffa->fdev, frame, size);
-	guard(mutex)(&ffa->call_mutex);
-	return ops->sync_send_receive2(ffa->fdev, &frame->regs);
-}
-
-/*
- * Calls until the partition is not busy any more. With direct messages the
- * answer is in @answer, which is all zero when there is none.
- */
-static int vmsg_ffa_call(struct vmsg_ffa *ffa, const void *frame, size_t size,
-			 union vmsg_ffa_frame *answer)
-{
-	unsigned long end = jiffies + msecs_to_jiffies(timeout_ms);
-	unsigned int pause = 1, zeros = 0;
-	int err;
-
-	for (;;) {
-		/* Nothing of this kernel's stack may go to the partition. */
-		memset(answer, 0, sizeof(*answer));
-		memcpy(answer, frame, size);
-		err = vmsg_ffa_call_once(ffa, answer, size);
-		if (ffa->indirect)
-			memset(answer, 0, sizeof(*answer));
-		else if (!err && vmsg_ffa_is_zero(answer) &&
-			 ++zeros < VMSG_FFA_ZEROS)
-			err = -EBUSY;
-		if (err != -EBUSY)
-			return err;
-		if (time_after(jiffies, end))
-			return -ETIMEDOUT;
-		msleep(pause);
-		pause = min(2 * pause, VMSG_FFA_BUSY_MAX);
-	}
-}
 
 static void vmsg_ffa_poll_soon(struct vmsg_ffa *ffa)
 {
@@ -279,96 +74,13 @@ static int vmsg_ffa_send(struct virtio_msg_bus *bus, const void *frame,
 	err = vmsg_ffa_call(ffa, frame, size, &answer);
 	if (err || ffa->indirect)
 		return err;
-	err = vmsg_ffa_take(ffa, &answer, sizeof(answer));
+	err = vmsg_ffa_take(ffa, &answer);
 	if (vmsg_ffa_is_event(&answer)) {
 		/* It came in place of the answer, which may come the same way. */
 		vmsg_ffa_poll_soon(ffa);
 		return 0;
 	}
 	return err ? -EPROTO : 0;
-}
-
-/**
- * vmsg_ffa_ask() - a request of this bus's own, and its answer
- * @ffa: the partition
- * @hdr: type, message number and device number of the request
- * @req: payload of the request
- * @req_size: bytes of it
- * @resp: payload of the answer
- * @room: bytes at @resp
- *
- * Return: bytes of the answer's payload, which may be more than @room, or a
- * negative errno: -EOPNOTSUPP when the partition says that it does not know this.
- */
-static int vmsg_ffa_ask(struct vmsg_ffa *ffa, struct virtio_msg_hdr hdr,
-			const void *req, size_t req_size, void *resp,
-			size_t room)
-{
-	size_t size = sizeof(hdr) + req_size;
-	union vmsg_ffa_frame frame = {}, answer;
-	int err;
-
-	guard(mutex)(&ffa->ask_mutex);
-	scoped_guard(spinlock_irqsave, &ffa->ask_lock) {
-		if (!++ffa->ask_token)
-			ffa->ask_token = 1;
-		hdr.token = cpu_to_le16(ffa->ask_token);
-		hdr.msg_size = cpu_to_le16(size);
-		ffa->asked = hdr;
-		ffa->asking = true;
-		reinit_completion(&ffa->answered);
-	}
-	frame.hdr = hdr;
-	memcpy(frame.bytes + sizeof(hdr), req, req_size);
-	err = vmsg_ffa_call(ffa, &frame, size, &answer);
-	if (!err && !ffa->indirect && vmsg_ffa_take(ffa, &answer, sizeof(answer)))
-		err = -EPROTO;
-	if (!err && !wait_for_completion_timeout(&ffa->answered,
-						 msecs_to_jiffies(timeout_ms)))
-		err = -ETIMEDOUT;
-	scoped_guard(spinlock_irqsave, &ffa->ask_lock)
-		ffa->asking = false;
-	if (err)
-		return err;
-
-	size = le16_to_cpu(ffa->answer.hdr.msg_size) - sizeof(hdr);
-	if (ffa->answer.hdr.msg_id != hdr.msg_id)
-		return -EOPNOTSUPP;
-	memcpy(resp, ffa->answer.bytes + sizeof(hdr), min(size, room));
-	return size;
-}
-
-/*
- * The same for bus messages whose answer is a result, which may be "busy". The
- * result is the last member of @resp.
- */
-static int vmsg_ffa_ask_result(struct vmsg_ffa *ffa, u8 id, const void *req,
-			       size_t req_size, void *resp, size_t resp_size)
-{
-	const struct virtio_msg_hdr hdr = {
-		.type = VIRTIO_MSG_TYPE_BUS,
-		.msg_id = id,
-	};
-	const __le16 *result = resp + resp_size - sizeof(*result);
-	unsigned long end = jiffies + msecs_to_jiffies(timeout_ms);
-	unsigned int pause = 1;
-	int ret;
-
-	for (;;) {
-		ret = vmsg_ffa_ask(ffa, hdr, req, req_size, resp, resp_size);
-		if (ret < 0)
-			return ret;
-		if (ret < resp_size)
-			return -EPROTO;
-		if (*result == cpu_to_le16(VIRTIO_MSG_FFA_OK))
-			return 0;
-		if (*result != cpu_to_le16(VIRTIO_MSG_FFA_BUSY))
-			return -EIO;
-		if (time_after(jiffies, end))
-			return -EBUSY;
-		msleep(pause);
-		pause = min(2 * pause, VMSG_FFA_BUSY_MAX);
-	}
 }
 
 /*
@@ -404,7 +116,7 @@ static void vmsg_ffa_kick_work(struct work_struct *work)
 		return;
 	if (!vmsg_ffa_call(ffa, frame, sizeof(frame), &answer) &&
 	    vmsg_ffa_is_event(&answer) && !vmsg_ffa_is_zero(&answer))
-		vmsg_ffa_take(ffa, &answer, sizeof(answer));
+		vmsg_ffa_take(ffa, &answer);
 	/* There may be something to fetch by now. */
 	if (ffa->events == VIRTIO_MSG_FFA_EVENTS_POLL)
 		vmsg_ffa_poll_soon(ffa);
@@ -429,7 +141,7 @@ static bool vmsg_ffa_fetch(struct vmsg_ffa *ffa)
 	    vmsg_ffa_is_zero(&answer) ||
 	    answer.hdr.msg_id == VIRTIO_MSG_FFA_EVENT_POLL)
 		return false;
-	vmsg_ffa_take(ffa, &answer, sizeof(answer));
+	vmsg_ffa_take(ffa, &answer);
 	return true;
 }
 
@@ -547,7 +259,7 @@ static void vmsg_ffa_indirect(int notif, void *data, void *buf)
 		memcpy(&frame, buf, size);
 	guard(srcu)(&vmsg_ffa_srcu);
 	if (vmsg_ffa_listed(data))
-		vmsg_ffa_take(data, &frame, sizeof(frame));
+		vmsg_ffa_take(data, &frame);
 }
 
 /* From here on callbacks find their partition. */
@@ -777,7 +489,7 @@ static int vmsg_ffa_register(struct vmsg_ffa *ffa)
 		.max_msg_size = VIRTIO_MSG_FFA_MAX_SIZE,
 		.features = ffa->features &
 			    BIT(VIRTIO_MSG_F_STRICT_CONFIG_GENERATION),
-		.timeout_ms = timeout_ms,
+		.timeout_ms = ffa->timeout_ms,
 	};
 	struct virtio_msg_bus *bus = virtio_msg_bus_register(&info);
 
@@ -830,11 +542,9 @@ static struct vmsg_ffa *vmsg_ffa_alloc(struct ffa_device *fdev)
 		return NULL;
 	ffa->fdev = fdev;
 	ffa->notif = -1;
-	mutex_init(&ffa->call_mutex);
-	mutex_init(&ffa->ask_mutex);
-	spin_lock_init(&ffa->ask_lock);
+	ffa->timeout_ms = max(timeout_ms, 1U);
+	vmsg_ffa_msg_init(ffa);
 	spin_lock_init(&ffa->kick_lock);
-	init_completion(&ffa->answered);
 	INIT_DELAYED_WORK(&ffa->poll_work, vmsg_ffa_poll_work);
 	INIT_WORK(&ffa->kick_work, vmsg_ffa_kick_work);
 	return ffa;
