@@ -28,8 +28,6 @@
 /* Notifications that the firmware has, and its own one: a message is there. */
 #define VMSG_FFA_NOTIFS		64
 #define VMSG_FFA_FWK_NOTIF	0
-/* Events that are fetched in a row. */
-#define VMSG_FFA_EVENTS		64
 /* Pauses between two looks for events, in ms. */
 #define VMSG_FFA_POLL_MIN	1
 #define VMSG_FFA_POLL_MAX	100
@@ -127,24 +125,6 @@ static void vmsg_ffa_kick_work(struct work_struct *work)
  * Events
  */
 
-/* Fetches one event. Returns false when there was none. */
-static bool vmsg_ffa_fetch(struct vmsg_ffa *ffa)
-{
-	struct virtio_msg_hdr hdr = {
-		.type = VIRTIO_MSG_TYPE_BUS,
-		.msg_id = VIRTIO_MSG_FFA_EVENT_POLL,
-		.msg_size = cpu_to_le16(sizeof(hdr)),
-	};
-	union vmsg_ffa_frame answer;
-
-	if (vmsg_ffa_call(ffa, &hdr, sizeof(hdr), &answer) ||
-	    vmsg_ffa_is_zero(&answer) ||
-	    answer.hdr.msg_id == VIRTIO_MSG_FFA_EVENT_POLL)
-		return false;
-	vmsg_ffa_take(ffa, &answer);
-	return true;
-}
-
 static void vmsg_ffa_poll_work(struct work_struct *work)
 {
 	struct vmsg_ffa *ffa = container_of(to_delayed_work(work),
@@ -153,8 +133,7 @@ static void vmsg_ffa_poll_work(struct work_struct *work)
 
 	if (!READ_ONCE(ffa->bus) || ffa->indirect)
 		return;
-	for (n = 0; n < VMSG_FFA_EVENTS && vmsg_ffa_fetch(ffa); n++)
-		;
+	n = vmsg_ffa_fetch(ffa);
 	if (n == VMSG_FFA_EVENTS)
 		ffa->poll_ms = 0;
 	else if (n)

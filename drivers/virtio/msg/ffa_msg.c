@@ -168,6 +168,40 @@ int vmsg_ffa_call(struct vmsg_ffa *ffa, const void *frame, size_t size,
 	}
 }
 
+/* Fetches one event. Returns false when there was none. */
+static bool vmsg_ffa_fetch_one(struct vmsg_ffa *ffa)
+{
+	const struct virtio_msg_hdr hdr = {
+		.type = VIRTIO_MSG_TYPE_BUS,
+		.msg_id = VIRTIO_MSG_FFA_EVENT_POLL,
+		.msg_size = cpu_to_le16(sizeof(hdr)),
+	};
+	union vmsg_ffa_frame answer;
+
+	if (vmsg_ffa_call(ffa, &hdr, sizeof(hdr), &answer) ||
+	    vmsg_ffa_is_zero(&answer) ||
+	    answer.hdr.msg_id == VIRTIO_MSG_FFA_EVENT_POLL)
+		return false;
+	vmsg_ffa_take(ffa, &answer);
+	return true;
+}
+
+/**
+ * vmsg_ffa_fetch() - fetch what the partition has to say
+ * @ffa: the partition, which takes direct messages
+ *
+ * Context: Process context, sleeps. Takes call_mutex.
+ * Return: number of events, VMSG_FFA_EVENTS if there may be more.
+ */
+unsigned int vmsg_ffa_fetch(struct vmsg_ffa *ffa)
+{
+	unsigned int n = 0;
+
+	while (n < VMSG_FFA_EVENTS && vmsg_ffa_fetch_one(ffa))
+		n++;
+	return n;
+}
+
 /**
  * vmsg_ffa_ask() - a request of this bus's own, and its answer
  * @ffa: the partition
@@ -201,8 +235,14 @@ int vmsg_ffa_ask(struct vmsg_ffa *ffa, struct virtio_msg_hdr hdr,
 	frame.hdr = hdr;
 	memcpy(frame.bytes + sizeof(hdr), req, req_size);
 	err = vmsg_ffa_call(ffa, &frame, size, &answer);
-	if (!err && !ffa->indirect && vmsg_ffa_take(ffa, &answer))
-		err = -EPROTO;
+	if (!err && !ffa->indirect) {
+		vmsg_ffa_take(ffa, &answer);
+		/* In place of the answer, which may come the same way. */
+		if (vmsg_ffa_is_event(&answer))
+			vmsg_ffa_fetch(ffa);
+		if (!completion_done(&ffa->answered))
+			err = -EPROTO;
+	}
 	if (!err && !wait_for_completion_timeout(&ffa->answered,
 						 msecs_to_jiffies(ffa->timeout_ms)))
 		err = -ETIMEDOUT;
