@@ -103,18 +103,21 @@ static void vmsg_ffa_kick_work(struct work_struct *work)
 {
 	struct vmsg_ffa *ffa = container_of(work, struct vmsg_ffa, kick_work);
 	struct virtio_msg_bus *bus = READ_ONCE(ffa->bus);
-	u8 frame[VIRTIO_MSG_KICK_SIZE];
 	union vmsg_ffa_frame answer;
+	int err;
 
-	scoped_guard(spinlock_irqsave, &ffa->kick_lock) {
-		memcpy(frame, ffa->kick, sizeof(frame));
-		ffa->kick_full = false;
-	}
 	if (!bus)
 		return;
-	if (!vmsg_ffa_call(ffa, frame, sizeof(frame), &answer) &&
-	    vmsg_ffa_is_event(&answer) && !vmsg_ffa_is_zero(&answer))
+	/* The place is taken until the kick has got there. */
+	err = vmsg_ffa_call(ffa, ffa->kick, sizeof(ffa->kick), &answer);
+	if (err == -ETIMEDOUT) {
+		queue_work(vmsg_ffa_wq, &ffa->kick_work);
+		return;
+	}
+	if (!err && vmsg_ffa_is_event(&answer))
 		vmsg_ffa_take(ffa, &answer);
+	scoped_guard(spinlock_irqsave, &ffa->kick_lock)
+		ffa->kick_full = false;
 	/* There may be something to fetch by now. */
 	if (ffa->events == VIRTIO_MSG_FFA_EVENTS_POLL)
 		vmsg_ffa_poll_soon(ffa);
