@@ -133,6 +133,9 @@ struct page *fake_firmware_alloc_pages(gfp_t gfp, unsigned int order)
 
 	if (fake_firmware.single_pages && order)
 		return NULL;
+	if (fake_firmware.max_pages &&
+	    fake_firmware_pages() + BIT(order) > fake_firmware.max_pages)
+		return NULL;
 	page = alloc_pages(gfp, order);
 	if (!page)
 		return NULL;
@@ -651,7 +654,9 @@ void fake_ffa_let_go(struct fake_ffa *fp)
 
 static u16 fake_area_unshare(struct fake_ffa *fp, u16 area)
 {
-	if (!fp->area || area != fp->area) {
+	if (!fp->area)
+		return VIRTIO_MSG_FFA_FAILED;
+	if (area != fp->area) {
 		KUNIT_FAIL(fp->test, "area %u was not shared", area);
 		return VIRTIO_MSG_FFA_FAILED;
 	}
@@ -783,6 +788,22 @@ static void fake_nod(const union fake_ffa_frame *req,
 	fake_answer_size(resp, 0);
 }
 
+static void fake_kicked(struct fake_ffa *fp, const struct vmsg_msg *msg)
+{
+	struct fake_bus *fb = &fp->models;
+
+	scoped_guard(spinlock_irqsave, &fb->lock) {
+		if (fb->num_kicks < FAKE_KICKS)
+			fb->kicks[fb->num_kicks] = (struct fake_kick) {
+				.dev_num = msg->dev_num,
+				.index = msg->vqueue.index,
+				.next_offset = msg->vqueue.next_offset,
+			};
+		fb->num_kicks++;
+	}
+	queue_work(fp->wq, &fp->kick_work);
+}
+
 /* Everything that is not FF-A's own. Returns false when there is no answer. */
 static bool fake_virtio_message(struct fake_ffa *fp,
 				const union fake_ffa_frame *req, size_t size,
@@ -797,9 +818,7 @@ static bool fake_virtio_message(struct fake_ffa *fp,
 		KUNIT_FAIL(fp->test, "a malformed frame of %zu bytes was sent",
 			   size);
 	if (!msg.type && msg.id == VIRTIO_MSG_EVENT_AVAIL) {
-		fp->kicks++;
-		if (!fp->deaf)
-			queue_work(fp->wq, &fp->kick_work);
+		fake_kicked(fp, &msg);
 		fake_nod(req, resp);
 		return false;
 	}

@@ -77,7 +77,7 @@ typedef int (*fake_ffa_filter)(struct fake_ffa *fp,
  * @fdev: as the kernel knows it, NULL when it is not plugged in
  * @id: of the partition
  * @properties: FFA_PARTITION_*
- * @models: its devices; their memory is the area
+ * @models: its devices, whose memory is the area, and the kicks that arrived
  * @lock: protects @events and @trace
  * @version: what it answers to VERSION, its long form
  * @version_long: it answers the long form
@@ -109,8 +109,6 @@ typedef int (*fake_ffa_filter)(struct fake_ffa *fp,
  * @notif: number of the notification that it was told
  * @events: frames that wait for EVENT_POLL, or for @work
  * @num_events: how many of them
- * @kicks: EVENT_AVAIL that arrived
- * @deaf: they are not acted upon
  * @kick_work: serves queues
  * @work: delivers indirect messages
  * @irq_work: raises the notification
@@ -163,8 +161,6 @@ struct fake_ffa {
 	u16 notif;
 	struct list_head events;
 	unsigned int num_events;
-	int kicks;
-	bool deaf;
 	struct work_struct kick_work;
 	struct work_struct work;
 	struct irq_work irq_work;
@@ -188,6 +184,7 @@ struct fake_ffa {
  * @denied: how often it did not
  * @pieces: of the memory that was shared last
  * @single_pages: there is no memory in larger pieces, and never two in a row
+ * @max_pages: how much memory there is, 0 = enough
  * @reserved: what the device tree sets apart for partition @reserved_for
  * @reserved_for: see @reserved
  * @wait: woken by all that happens
@@ -201,6 +198,7 @@ struct fake_ffa_firmware {
 	int denied;
 	unsigned int pieces;
 	bool single_pages;
+	unsigned int max_pages;
 	struct reserved_mem *reserved;
 	u16 reserved_for;
 	wait_queue_head_t wait;

@@ -22,6 +22,7 @@
 #include <linux/srcu.h>
 #include <linux/vmalloc.h>
 
+#undef pr_fmt
 #include "../../../firmware/arm_ffa/bus.c"
 
 /* A device tree of one node, if the test has a region. */
