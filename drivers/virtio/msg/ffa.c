@@ -484,13 +484,18 @@ static int vmsg_ffa_register(struct vmsg_ffa *ffa)
 	return 0;
 }
 
-/* Makes the partition forget all, and takes the memory back. */
+/* Makes the partition forget all. */
+static void vmsg_ffa_part(struct vmsg_ffa *ffa)
+{
+	if (!ffa->area->shared)
+		return;
+	vmsg_ffa_unshare(ffa);
+	vmsg_ffa_reset(ffa);
+}
+
 static void vmsg_ffa_take_memory(struct vmsg_ffa *ffa)
 {
-	if (ffa->area->shared) {
-		vmsg_ffa_unshare(ffa);
-		vmsg_ffa_reset(ffa);
-	}
+	vmsg_ffa_part(ffa);
 	virtio_msg_pool_destroy(ffa->pool);
 	vmsg_ffa_area_put(ffa->area);
 }
@@ -619,6 +624,9 @@ static void vmsg_ffa_shutdown(struct device *dev)
 	struct vmsg_ffa *ffa = dev_get_drvdata(dev);
 
 	virtio_msg_bus_shutdown(ffa->bus);
+	/* The next kernel may want to share the same pages. */
+	vmsg_ffa_part(ffa);
+	vmsg_ffa_area_reclaim(ffa->area);
 }
 
 /* The service that a device side offers. */

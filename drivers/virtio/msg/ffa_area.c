@@ -199,12 +199,19 @@ int vmsg_ffa_area_share(struct vmsg_ffa_area *area, struct ffa_device *fdev)
 	return 0;
 }
 
-static bool vmsg_ffa_area_reclaim(struct vmsg_ffa_area *area)
+/**
+ * vmsg_ffa_area_reclaim() - ask the firmware to give an area back
+ * @area: the area, which the partition was asked to let go; it stays as it is
+ *
+ * Context: Process context, sleeps.
+ * Return: true if nobody else sees it any more.
+ */
+bool vmsg_ffa_area_reclaim(struct vmsg_ffa_area *area)
 {
 	if (area->shared &&
 	    area->ops->mem_ops->memory_reclaim(area->handle, 0))
 		return false;
-	vmsg_ffa_area_free(area);
+	area->shared = false;
 	return true;
 }
 
@@ -214,9 +221,10 @@ static void vmsg_ffa_reclaim_work(struct work_struct *work)
 
 	guard(mutex)(&vmsg_ffa_kept_mutex);
 	list_for_each_entry_safe(area, next, &vmsg_ffa_kept, node) {
-		list_del(&area->node);
 		if (!vmsg_ffa_area_reclaim(area))
-			list_add(&area->node, &vmsg_ffa_kept);
+			continue;
+		list_del(&area->node);
+		vmsg_ffa_area_free(area);
 	}
 	if (!list_empty(&vmsg_ffa_kept))
 		schedule_delayed_work(&vmsg_ffa_reclaim,
@@ -234,8 +242,10 @@ static void vmsg_ffa_reclaim_work(struct work_struct *work)
  */
 void vmsg_ffa_area_put(struct vmsg_ffa_area *area)
 {
-	if (vmsg_ffa_area_reclaim(area))
+	if (vmsg_ffa_area_reclaim(area)) {
+		vmsg_ffa_area_free(area);
 		return;
+	}
 	pr_warn("virtio_msg_ffa: the firmware does not give %zu bytes back yet (handle %#llx), they are kept\n",
 		area->size, area->handle);
 	guard(mutex)(&vmsg_ffa_kept_mutex);

@@ -39,6 +39,7 @@ struct vmsg_ffa_area {
 
 struct vmsg_ffa_area *vmsg_ffa_area_create(struct ffa_device *fdev, size_t size);
 int vmsg_ffa_area_share(struct vmsg_ffa_area *area, struct ffa_device *fdev);
+bool vmsg_ffa_area_reclaim(struct vmsg_ffa_area *area);
 void vmsg_ffa_area_put(struct vmsg_ffa_area *area);
 void vmsg_ffa_area_exit(void);
 
