@@ -62,6 +62,25 @@ static void vmsg_ffa_poll_soon(struct vmsg_ffa *ffa)
 	mod_delayed_work(vmsg_ffa_wq, &ffa->poll_work, 0);
 }
 
+/*
+ * Firmware may forward the first 32 bytes of a direct message only, and nobody
+ * says so. GET_DEVICE_INFO has a longer answer, and what is at byte 32, a number
+ * of feature blocks, is never zero.
+ */
+static bool vmsg_ffa_is_cut(struct vmsg_ffa *ffa,
+			    const union vmsg_ffa_frame *answer)
+{
+	const struct virtio_msg_device_info *info =
+		(const void *)(answer->bytes + sizeof(answer->hdr));
+
+	if (answer->hdr.type != VIRTIO_MSG_TYPE_RESPONSE ||
+	    answer->hdr.msg_id != VIRTIO_MSG_GET_DEVICE_INFO ||
+	    !info->device_id || info->num_feature_blocks)
+		return false;
+	dev_err_ratelimited(&ffa->fdev->dev, "the firmware cuts direct messages off after 32 of 112 bytes: it has to forward registers x8 to x17\n");
+	return true;
+}
+
 static int vmsg_ffa_send(struct virtio_msg_bus *bus, const void *frame,
 			 size_t size)
 {
@@ -72,7 +91,9 @@ static int vmsg_ffa_send(struct virtio_msg_bus *bus, const void *frame,
 	err = vmsg_ffa_call(ffa, frame, size, &answer);
 	if (err || ffa->indirect)
 		return err;
-	err = vmsg_ffa_take(ffa, &answer);
+	if (vmsg_ffa_is_cut(ffa, &answer))
+		return -EIO;
+	err = vmsg_ffa_take(ffa, &answer, sizeof(answer));
 	if (vmsg_ffa_is_event(&answer)) {
 		/* It came in place of the answer, which may come the same way. */
 		vmsg_ffa_poll_soon(ffa);
@@ -115,7 +136,7 @@ static void vmsg_ffa_kick_work(struct work_struct *work)
 		return;
 	}
 	if (!err && vmsg_ffa_is_event(&answer))
-		vmsg_ffa_take(ffa, &answer);
+		vmsg_ffa_take(ffa, &answer, sizeof(answer));
 	scoped_guard(spinlock_irqsave, &ffa->kick_lock)
 		ffa->kick_full = false;
 	/* There may be something to fetch by now. */
@@ -132,19 +153,23 @@ static void vmsg_ffa_poll_work(struct work_struct *work)
 {
 	struct vmsg_ffa *ffa = container_of(to_delayed_work(work),
 					    struct vmsg_ffa, poll_work);
-	unsigned int n;
+	int n;
 
 	if (!READ_ONCE(ffa->bus) || ffa->indirect)
 		return;
 	n = vmsg_ffa_fetch(ffa);
 	if (n == VMSG_FFA_EVENTS)
 		ffa->poll_ms = 0;
-	else if (n)
+	else if (n > 0)
 		ffa->poll_ms = VMSG_FFA_POLL_MIN;
+	else if (n < 0)
+		ffa->poll_ms = VMSG_FFA_POLL_MAX;
 	else
 		ffa->poll_ms = clamp(2 * ffa->poll_ms, VMSG_FFA_POLL_MIN,
 				     VMSG_FFA_POLL_MAX);
-	if (ffa->events == VIRTIO_MSG_FFA_EVENTS_POLL || !ffa->poll_ms)
+	/* What a notification was about has to be fetched, sooner or later. */
+	if (ffa->events == VIRTIO_MSG_FFA_EVENTS_POLL || n < 0 ||
+	    n == VMSG_FFA_EVENTS)
 		queue_delayed_work(vmsg_ffa_wq, &ffa->poll_work,
 				   msecs_to_jiffies(ffa->poll_ms));
 }
@@ -233,15 +258,14 @@ static void vmsg_ffa_setup_events(struct vmsg_ffa *ffa)
 static void vmsg_ffa_indirect(int notif, void *data, void *buf)
 {
 	union vmsg_ffa_frame frame = {};
-	size_t size = min(ksize(buf), sizeof(frame));
+	size_t len = min(ksize(buf), sizeof(frame));
 
-	memcpy(&frame.hdr, buf, min(size, sizeof(frame.hdr)));
-	size = min_t(size_t, size, le16_to_cpu(frame.hdr.msg_size));
-	if (size > sizeof(frame.hdr))
-		memcpy(&frame, buf, size);
+	memcpy(&frame.hdr, buf, min(len, sizeof(frame.hdr)));
+	len = min_t(size_t, len, le16_to_cpu(frame.hdr.msg_size));
+	memcpy(&frame, buf, len);
 	guard(srcu)(&vmsg_ffa_srcu);
 	if (vmsg_ffa_listed(data))
-		vmsg_ffa_take(data, &frame);
+		vmsg_ffa_take(data, &frame, len);
 }
 
 /* From here on callbacks find their partition. */
@@ -296,6 +320,8 @@ static int vmsg_ffa_share(struct vmsg_ffa *ffa)
 	req.pages = cpu_to_le32(ffa->area->size / VIRTIO_MSG_FFA_PAGE_SIZE);
 	err = vmsg_ffa_ask_result(ffa, VIRTIO_MSG_FFA_AREA_SHARE, &req,
 				  sizeof(req), &resp, sizeof(resp));
+	if (!err && resp.area != req.area)
+		err = -EPROTO;
 	if (err)
 		dev_err(&ffa->fdev->dev, "the partition does not take %zu KiB of memory (%d)\n",
 			ffa->area->size / SZ_1K, err);
@@ -312,6 +338,8 @@ static void vmsg_ffa_unshare(struct vmsg_ffa *ffa)
 
 	err = vmsg_ffa_ask_result(ffa, VIRTIO_MSG_FFA_AREA_UNSHARE, &req,
 				  sizeof(req), &resp, sizeof(resp));
+	if (!err && resp.area != req.area)
+		err = -EPROTO;
 	if (err)
 		dev_warn(&ffa->fdev->dev, "the partition does not let go of its memory (%d)\n",
 			 err);
@@ -409,16 +437,12 @@ static int vmsg_ffa_first_device(struct vmsg_ffa *ffa)
 	return -ENODEV;
 }
 
-/*
- * Firmware may forward the first 32 bytes of a direct message only, and nobody
- * says so. GET_DEVICE_INFO has a longer answer, and what is at byte 32 is never
- * zero.
- */
+/* Looks at the answer of a device, if there is one by now. */
 static int vmsg_ffa_check_width(struct vmsg_ffa *ffa)
 {
-	struct virtio_msg_device_info info = {};
 	struct virtio_msg_hdr hdr = { .msg_id = VIRTIO_MSG_GET_DEVICE_INFO };
-	int num, ret;
+	struct virtio_msg_device_info info;
+	int num;
 
 	if (ffa->indirect)
 		return 0;
@@ -426,11 +450,8 @@ static int vmsg_ffa_check_width(struct vmsg_ffa *ffa)
 	if (num < 0)
 		return 0;
 	hdr.dev_num = cpu_to_le16(num);
-	ret = vmsg_ffa_ask(ffa, hdr, NULL, 0, &info, sizeof(info));
-	if (ret < (int)sizeof(info) || info.num_feature_blocks)
-		return 0;
-	dev_err(&ffa->fdev->dev, "the firmware cuts direct messages off after 32 of 112 bytes: it has to forward registers x8 to x17\n");
-	return -EIO;
+	vmsg_ffa_ask(ffa, hdr, NULL, 0, &info, sizeof(info));
+	return vmsg_ffa_is_cut(ffa, &ffa->answer) ? -EIO : 0;
 }
 
 static void vmsg_ffa_stop(struct virtio_msg_bus *bus)
@@ -624,6 +645,8 @@ static void vmsg_ffa_shutdown(struct device *dev)
 	struct vmsg_ffa *ffa = dev_get_drvdata(dev);
 
 	virtio_msg_bus_shutdown(ffa->bus);
+	disable_delayed_work_sync(&ffa->poll_work);
+	disable_work_sync(&ffa->kick_work);
 	/* The next kernel may want to share the same pages. */
 	vmsg_ffa_part(ffa);
 	vmsg_ffa_area_reclaim(ffa->area);

@@ -93,12 +93,13 @@ struct vmsg_ffa {
 };
 
 void vmsg_ffa_msg_init(struct vmsg_ffa *ffa);
-int vmsg_ffa_take(struct vmsg_ffa *ffa, const union vmsg_ffa_frame *frame);
+int vmsg_ffa_take(struct vmsg_ffa *ffa, const union vmsg_ffa_frame *frame,
+		  size_t len);
 bool vmsg_ffa_is_zero(const union vmsg_ffa_frame *frame);
 bool vmsg_ffa_is_event(const union vmsg_ffa_frame *frame);
 int vmsg_ffa_call(struct vmsg_ffa *ffa, const void *frame, size_t size,
 		  union vmsg_ffa_frame *answer);
-unsigned int vmsg_ffa_fetch(struct vmsg_ffa *ffa);
+int vmsg_ffa_fetch(struct vmsg_ffa *ffa);
 int vmsg_ffa_ask(struct vmsg_ffa *ffa, struct virtio_msg_hdr hdr,
 		 const void *req, size_t req_size, void *resp, size_t room);
 int vmsg_ffa_ask_result(struct vmsg_ffa *ffa, u8 id, const void *req,

@@ -121,10 +121,10 @@ static int vmsg_ffa_area_reserved(struct vmsg_ffa_area *area,
 {
 	int err;
 
-	if (!PAGE_ALIGNED(mem->base) || !PAGE_ALIGNED(mem->size) ||
+	if (mem->size > U32_MAX || !PAGE_ALIGNED(mem->base) || !PAGE_ALIGNED(mem->size) ||
 	    !pfn_valid(PHYS_PFN(mem->base)) ||
 	    !pfn_valid(PHYS_PFN(mem->base + mem->size - 1))) {
-		dev_err(&fdev->dev, "reserved region %pa: has to be whole pages of memory that the kernel knows (no no-map)\n",
+		dev_err(&fdev->dev, "reserved region %pa: has to be less than 4 GiB in whole pages, of memory that the kernel knows (no no-map)\n",
 			&mem->base);
 		return -EINVAL;
 	}

@@ -45,13 +45,13 @@ static bool vmsg_ffa_is_asked(struct vmsg_ffa *ffa,
 
 /* Takes the answer that vmsg_ffa_ask() waits for. */
 static bool vmsg_ffa_take_answer(struct vmsg_ffa *ffa,
-				 const union vmsg_ffa_frame *frame)
+				 const union vmsg_ffa_frame *frame, size_t len)
 {
 	size_t size = le16_to_cpu(frame->hdr.msg_size);
 
 	guard(spinlock_irqsave)(&ffa->ask_lock);
 	if (!vmsg_ffa_is_asked(ffa, &frame->hdr) || size < sizeof(frame->hdr) ||
-	    size > sizeof(*frame))
+	    size > len)
 		return false;
 	memset(&ffa->answer, 0, sizeof(ffa->answer));
 	memcpy(&ffa->answer, frame, size);
@@ -70,23 +70,25 @@ static bool vmsg_ffa_is_release(const union vmsg_ffa_frame *frame)
  * vmsg_ffa_take() - something has come from the partition
  * @ffa: the partition
  * @frame: the message, in memory that the partition cannot change any more
+ * @len: bytes that there are
  *
  * Context: Process context. The caller sees to it that the bus does not end.
  * Return: 0, or what the core said, -ENOENT also when there is no bus.
  */
-int vmsg_ffa_take(struct vmsg_ffa *ffa, const union vmsg_ffa_frame *frame)
+int vmsg_ffa_take(struct vmsg_ffa *ffa, const union vmsg_ffa_frame *frame,
+		  size_t len)
 {
 	struct virtio_msg_bus *bus = READ_ONCE(ffa->bus);
 	int err;
 
-	if (vmsg_ffa_take_answer(ffa, frame))
+	if (vmsg_ffa_take_answer(ffa, frame, len))
 		return 0;
 	/* Who waits for that asks again from time to time anyway. */
 	if (!bus || vmsg_ffa_is_release(frame))
 		return -ENOENT;
 	/* So drivers' callbacks find what they find in an interrupt. */
 	local_bh_disable();
-	err = virtio_msg_bus_receive(bus, frame, sizeof(*frame));
+	err = virtio_msg_bus_receive(bus, frame, len);
 	local_bh_enable();
 	return err;
 }
@@ -168,8 +170,8 @@ int vmsg_ffa_call(struct vmsg_ffa *ffa, const void *frame, size_t size,
 	}
 }
 
-/* Fetches one event. Returns false when there was none. */
-static bool vmsg_ffa_fetch_one(struct vmsg_ffa *ffa)
+/* Fetches one event. Returns 1, 0 when there was none, or a negative errno. */
+static int vmsg_ffa_fetch_one(struct vmsg_ffa *ffa)
 {
 	const struct virtio_msg_hdr hdr = {
 		.type = VIRTIO_MSG_TYPE_BUS,
@@ -177,13 +179,17 @@ static bool vmsg_ffa_fetch_one(struct vmsg_ffa *ffa)
 		.msg_size = cpu_to_le16(sizeof(hdr)),
 	};
 	union vmsg_ffa_frame answer;
+	int err;
 
-	if (vmsg_ffa_call(ffa, &hdr, sizeof(hdr), &answer) ||
-	    vmsg_ffa_is_zero(&answer) ||
-	    answer.hdr.msg_id == VIRTIO_MSG_FFA_EVENT_POLL)
-		return false;
-	vmsg_ffa_take(ffa, &answer);
-	return true;
+	err = vmsg_ffa_call(ffa, &hdr, sizeof(hdr), &answer);
+	if (err)
+		return err;
+	if (vmsg_ffa_is_zero(&answer))
+		return -EBUSY;
+	if (answer.hdr.msg_id == VIRTIO_MSG_FFA_EVENT_POLL)
+		return 0;
+	vmsg_ffa_take(ffa, &answer, sizeof(answer));
+	return 1;
 }
 
 /**
@@ -191,14 +197,18 @@ static bool vmsg_ffa_fetch_one(struct vmsg_ffa *ffa)
  * @ffa: the partition, which takes direct messages
  *
  * Context: Process context, sleeps. Takes call_mutex.
- * Return: number of events, VMSG_FFA_EVENTS if there may be more.
+ * Return: number of events, VMSG_FFA_EVENTS if there may be more, or a negative
+ * errno when it could not be asked.
  */
-unsigned int vmsg_ffa_fetch(struct vmsg_ffa *ffa)
+int vmsg_ffa_fetch(struct vmsg_ffa *ffa)
 {
-	unsigned int n = 0;
+	int n, ret;
 
-	while (n < VMSG_FFA_EVENTS && vmsg_ffa_fetch_one(ffa))
-		n++;
+	for (n = 0; n < VMSG_FFA_EVENTS; n++) {
+		ret = vmsg_ffa_fetch_one(ffa);
+		if (ret <= 0)
+			return ret ?: n;
+	}
 	return n;
 }
 
@@ -236,7 +246,7 @@ int vmsg_ffa_ask(struct vmsg_ffa *ffa, struct virtio_msg_hdr hdr,
 	memcpy(frame.bytes + sizeof(hdr), req, req_size);
 	err = vmsg_ffa_call(ffa, &frame, size, &answer);
 	if (!err && !ffa->indirect) {
-		vmsg_ffa_take(ffa, &answer);
+		vmsg_ffa_take(ffa, &answer, sizeof(answer));
 		/* In place of the answer, which may come the same way. */
 		if (vmsg_ffa_is_event(&answer))
 			vmsg_ffa_fetch(ffa);
