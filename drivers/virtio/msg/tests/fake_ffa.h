@@ -235,6 +235,7 @@ int ffa_uml_probe_result(void);
 unsigned int ffa_uml_partitions(void);
 unsigned int ffa_uml_poll_ms(struct ffa_device *fdev);
 bool ffa_uml_polls(struct ffa_device *fdev);
+void ffa_uml_postpone(struct ffa_device *fdev);
 struct virtio_msg_bus *ffa_uml_bus(struct ffa_device *fdev);
 unsigned int ffa_uml_kept(void);
 void ffa_uml_flush(void);

@@ -231,7 +231,8 @@ static void neither_is_refused(struct kunit *test)
 			 FFA_PARTITION_DIRECT_REQ2_SEND |
 			 FFA_PARTITION_NOTIFICATION_RECV;
 	expect_refused(fp, -EOPNOTSUPP);
-	KUNIT_EXPECT_EQ(test, atomic_read(&fp->calls), 0);
+	KUNIT_EXPECT_EQ(test, fp->directs, 0);
+	KUNIT_EXPECT_EQ(test, fp->indirects, 0);
 }
 
 static void indirect_works(struct kunit *test)
@@ -263,6 +264,28 @@ static void cut_is_found_out(struct kunit *test)
 	fp->cut = true;
 	expect_refused(fp, -EIO);
 	KUNIT_EXPECT_EQ(test, own(fp, VIRTIO_MSG_FFA_AREA_SHARE), 0);
+}
+
+/* Without devices there is nothing to find it out by, until one comes. */
+static void cut_is_found_out_later(struct kunit *test)
+{
+	const struct vmsg_msg msg = {
+		.type = VIRTIO_MSG_TYPE_BUS,
+		.id = VIRTIO_MSG_BUS_EVENT_DEVICE,
+		.event_device.dev_num = DEVICE,
+		.event_device.state = VIRTIO_MSG_DEVICE_ADDED,
+	};
+	struct fake_ffa *fp = fake_ffa_create(test, PARTITION);
+	struct fake_bus *fb = &fp->models;
+
+	fp->cut = true;
+	KUNIT_ASSERT_EQ(test, fake_ffa_plug(fp), 0);
+	fake_dev_create(fb, DEVICE);
+	fake_ffa_event_msg(fp, &msg);
+	KUNIT_EXPECT_TRUE(test, fake_wait(fb, fake_count(fb, false, VIRTIO_MSG_GET_DEVICE_INFO)));
+	fake_ffa_settle(fp);
+	KUNIT_EXPECT_EQ(test, fake_count(fb, false, VIRTIO_MSG_SET_DEVICE_STATUS), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 0);
 }
 
 /*
@@ -518,6 +541,46 @@ static void event_for_answer(struct kunit *test)
 	do_io(test, drv);
 }
 
+/* The answer to a kick says nothing, so an event may come in its place. */
+static int kick_filter(struct fake_ffa *fp, const union fake_ffa_frame *req,
+		       union fake_ffa_frame *resp)
+{
+	if (is_request(req, 0, VIRTIO_MSG_EVENT_AVAIL))
+		make_frame(resp, &config_event);
+	return 0;
+}
+
+static void event_for_kick(struct kunit *test)
+{
+	struct fake_ffa *fp = partition(test);
+	struct fake_drv *drv = bind(fp);
+
+	fp->filter = kick_filter;
+	do_io(test, drv);
+	KUNIT_EXPECT_TRUE(test, drv_wait(atomic_read(&drv->changes) == 1));
+}
+
+static int twice_filter(struct fake_ffa *fp, const union fake_ffa_frame *req,
+			union fake_ffa_frame *resp)
+{
+	fake_ffa_event(fp, resp, le16_to_cpu(resp->hdr.msg_size));
+	return 0;
+}
+
+/* Whatever is answered is answered twice, the second time to nobody. */
+static void answers_come_twice(struct kunit *test)
+{
+	struct fake_ffa *fp = indirect_partition(test);
+	struct fake_drv *drv;
+
+	fp->method = VIRTIO_MSG_FFA_EVENTS_INDIRECT;
+	fp->filter = twice_filter;
+	drv = bind(fp);
+	do_io(test, drv);
+	expect_status(fp);
+	do_io(test, drv);
+}
+
 /* An event in place of each answer to what the bus driver itself asks. */
 static int own_event_filter(struct fake_ffa *fp,
 			    const union fake_ffa_frame *req,
@@ -736,6 +799,28 @@ static void area_is_refused(struct kunit *test)
 	fp->refuse = 0;
 	fp->unknown = BIT(FAKE_FFA_NR(VIRTIO_MSG_FFA_AREA_SHARE));
 	expect_refused(fp, -EOPNOTSUPP);
+}
+
+static int other_area_filter(struct fake_ffa *fp,
+			     const union fake_ffa_frame *req,
+			     union fake_ffa_frame *resp)
+{
+	if (is_own(req, fp->step))
+		resp->bytes[sizeof(resp->hdr)] ^= 2;
+	return 0;
+}
+
+/* The answer is about another area. */
+static void area_is_another(struct kunit *test)
+{
+	struct fake_ffa *fp = partition(test);
+
+	fp->filter = other_area_filter;
+	fp->step = VIRTIO_MSG_FFA_AREA_SHARE;
+	expect_refused(fp, -EPROTO);
+	fake_ffa_unplug(fp);
+	fp->step = VIRTIO_MSG_FFA_AREA_UNSHARE;
+	do_io(test, bind(fp));
 }
 
 static void area_is_retried(struct kunit *test)
@@ -1033,6 +1118,18 @@ static void pauses_grow(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pauses.ms[1], 100);
 	KUNIT_EXPECT_EQ(test, pauses.ms[2], 1);
 	KUNIT_EXPECT_EQ(test, pauses.ms[3], 2);
+}
+
+/* A kick is a reason to look, however long nothing has happened. */
+static void kick_ends_the_pause(struct kunit *test)
+{
+	struct fake_ffa *fp = partition(test);
+	struct fake_drv *drv;
+
+	fake_firmware.notif_err = -EOPNOTSUPP;
+	drv = bind(fp);
+	ffa_uml_postpone(fp->fdev);
+	do_io(test, drv);
 }
 
 static void many_events(struct kunit *test)
@@ -1622,14 +1719,43 @@ static void sleep_is_refused(struct kunit *test)
 }
 #endif
 
-static void shutdown_resets(struct kunit *test)
+/* The next kernel can share all its memory, and nobody talks any more. */
+static void expect_shutdown(struct fake_ffa *fp)
 {
-	struct fake_ffa *fp = partition(test);
+	struct kunit *test = fp->test;
+	int calls;
 
 	bind(fp);
 	KUNIT_EXPECT_NE(test, fp->models.devs[0]->status, 0);
 	fp->fdev->dev.driver->shutdown(&fp->fdev->dev);
 	KUNIT_EXPECT_EQ(test, fp->models.devs[0]->status, 0);
+	KUNIT_EXPECT_EQ(test, fp->area, 0);
+	KUNIT_EXPECT_EQ(test, fake_firmware_handles(), 0);
+	calls = atomic_read(&fp->calls);
+	fp->method = VIRTIO_MSG_FFA_EVENTS_NOTIF;
+	fake_ffa_event_msg(fp, &config_event);
+	irq_work_sync(&fp->irq_work);
+	ffa_uml_flush();
+	KUNIT_EXPECT_FALSE(test, ffa_uml_polls(fp->fdev));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fp->calls), calls);
+	fake_ffa_unplug(fp);
+	KUNIT_EXPECT_EQ(test, fake_firmware_pages(), 0);
+}
+
+static void shutdown_with_notifications(struct kunit *test)
+{
+	expect_shutdown(partition(test));
+}
+
+static void shutdown_with_polling(struct kunit *test)
+{
+	fake_firmware.notif_err = -EOPNOTSUPP;
+	expect_shutdown(partition(test));
+}
+
+static void shutdown_indirect(struct kunit *test)
+{
+	expect_shutdown(indirect_partition(test));
 }
 
 static struct kunit_case ffa_cases[] = {
@@ -1644,6 +1770,7 @@ static struct kunit_case ffa_cases[] = {
 	KUNIT_CASE(indirect_works),
 	KUNIT_CASE(indirect_without_notifications),
 	KUNIT_CASE(cut_is_found_out),
+	KUNIT_CASE(cut_is_found_out_later),
 	KUNIT_CASE(order_of_life),
 	KUNIT_CASE(address_has_area),
 	KUNIT_CASE(memory_in_pieces),
@@ -1652,6 +1779,8 @@ static struct kunit_case ffa_cases[] = {
 	KUNIT_CASE(wrong_answers_in_probe),
 	KUNIT_CASE(error_answers),
 	KUNIT_CASE(event_for_answer),
+	KUNIT_CASE(event_for_kick),
+	KUNIT_CASE(answers_come_twice),
 	KUNIT_CASE(event_for_own_answer),
 	KUNIT_CASE(zeros_are_busy),
 	KUNIT_CASE(zeros_for_ever),
@@ -1664,6 +1793,7 @@ static struct kunit_case ffa_cases[] = {
 	KUNIT_CASE(firmware_shares_nothing),
 	KUNIT_CASE(memory_is_short),
 	KUNIT_CASE(area_is_refused),
+	KUNIT_CASE(area_is_another),
 	KUNIT_CASE(area_is_retried),
 	KUNIT_CASE(unshare_is_refused),
 	KUNIT_CASE(partition_keeps_memory),
@@ -1678,6 +1808,7 @@ static struct kunit_case ffa_cases[] = {
 	KUNIT_CASE(configure_is_refused),
 	KUNIT_CASE(configure_is_retried),
 	KUNIT_CASE(pauses_grow),
+	KUNIT_CASE(kick_ends_the_pause),
 	KUNIT_CASE(many_events),
 	KUNIT_CASE(endless_events),
 	KUNIT_CASE(random_events),
@@ -1705,7 +1836,9 @@ static struct kunit_case ffa_cases[] = {
 	KUNIT_CASE(sleep_indirect),
 	KUNIT_CASE(sleep_is_refused),
 #endif
-	KUNIT_CASE(shutdown_resets),
+	KUNIT_CASE(shutdown_with_notifications),
+	KUNIT_CASE(shutdown_with_polling),
+	KUNIT_CASE(shutdown_indirect),
 	{}
 };
 

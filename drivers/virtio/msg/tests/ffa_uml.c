@@ -134,6 +134,19 @@ bool ffa_uml_polls(struct ffa_device *fdev)
 }
 
 /**
+ * ffa_uml_postpone() - no look for events without a reason
+ * @fdev: the partition, bound to the driver
+ *
+ * The next one that is due only because time has passed is in an hour.
+ */
+void ffa_uml_postpone(struct ffa_device *fdev)
+{
+	struct vmsg_ffa *ffa = ffa_dev_get_drvdata(fdev);
+
+	mod_delayed_work(vmsg_ffa_wq, &ffa->poll_work, 3600 * HZ);
+}
+
+/**
  * ffa_uml_bus() - the bus of a partition
  * @fdev: the partition, bound to the driver
  *
