@@ -14,6 +14,7 @@ out here; the exit status is its own, or 125 if the guest died before the end.
     --cpus N          cores of Linux (1)
     --icount          time is the number of instructions: 1 us = 1000 (one CPU)
     --append ARGS     more for the kernel command line
+    --qemu ARGS       more for QEMU, split at blanks
     --ko FILE         one more module
     --timeout SEC     (60)
     --name NAME       names the log files: NAME.console, NAME.secure (ffa-guest)
@@ -33,10 +34,10 @@ build() {
 	mkdir -p "$BUILD/ffa"
 	run_logged ffa-secure "building the secure side" flock "$BUILD/ffa/lock" \
 		make -C "$HERE/ffa" O="$BUILD/ffa" secure.elf
-	echo "FFA_IMAGE='$IMAGE' FFA_BUSYBOX='$BUSYBOX' FFA_KO='$ko' FFA_KDIR='$KDIR'"
+	echo "export FFA_IMAGE='$IMAGE' FFA_BUSYBOX='$BUSYBOX' FFA_KO='$ko' FFA_KDIR='$KDIR'"
 }
 
-name=ffa-guest knobs='' core='' cpus=1 icount='' append='' timeout=60 kos=()
+name=ffa-guest knobs='' core='' cpus=1 icount='' append='' timeout=60 kos=() qemu=()
 while (($#)); do
 	case $1 in
 	--build)	build; exit ;;
@@ -45,6 +46,7 @@ while (($#)); do
 	--cpus)		cpus=$2 ;;
 	--icount)	icount=1; shift; continue ;;
 	--append)	append+=" $2" ;;
+	--qemu)		read -ra words <<<"$2"; qemu+=("${words[@]}") ;;
 	--ko)		kos+=("$2") ;;
 	--timeout)	timeout=$2 ;;
 	--name)		name=$2 ;;
@@ -71,9 +73,11 @@ finish() {
 trap finish EXIT
 root=$dir/root
 
-mkdir -p "$root"/{bin,dev,proc,sys,tmp,ko}
+modules=$root/lib/modules/$(<"$FFA_KDIR/include/config/kernel.release")
+mkdir -p "$root"/{bin,dev,proc,sys,tmp} "$modules"
 cp "$FFA_BUSYBOX" "$root/bin/busybox"
-cp -t "$root/ko" "$FFA_KO"/virtio_msg{,_ffa}.ko "${kos[@]}"
+cp -t "$modules" "$FFA_KO"/virtio_msg{,_ffa}.ko "${kos[@]}" "$FFA_KDIR"/modules.{order,builtin*}
+PATH=$PATH:/sbin:/usr/sbin depmod -b "$root" "${modules##*/}"
 cp "$HERE/ffa/guest.sh" "$root/guest.sh"
 printf '%s\n' "$*" >"$root/command"
 # There is one serial line. The kernel is quiet while COMMAND has it, unless it
@@ -110,6 +114,8 @@ start="vmsg.start"
 for k in $knobs; do
 	start+=" vmsg.$k"
 done
+linux="console=ttyAMA0 mem=480M nr_cpus=$cpus panic=-1 oops=panic panic_on_warn=1"
+linux+=" suspend.pm_test_delay=0 initrd=0x48000000,$(stat -c %s "$dir/initramfs")"
 args=(-nodefaults -no-user-config -display none -no-reboot -net none -m 512M
 	-M "virt,virtualization=on,gic-version=3" -cpu cortex-a57 -smp "$smp")
 if [[ $icount ]]; then
@@ -122,10 +128,10 @@ timeout --foreground -k 5 "$timeout" qemu-system-aarch64 "${args[@]}" \
 	-kernel "$BUILD/ffa/secure.elf" \
 	-device "loader,file=$FFA_IMAGE,addr=0x40200000,force-raw=on" \
 	-device "loader,file=$dir/initramfs,addr=0x48000000,force-raw=on" \
-	-append "$start console=ttyAMA0 mem=480M nr_cpus=$cpus panic=-1 oops=panic panic_on_warn=1 initrd=0x48000000,$(stat -c %s "$dir/initramfs")$append" \
+	-append "$start $linux$append" \
 	-chardev "file,id=secure,path=$dir/secure" \
 	-semihosting-config "enable=on,target=native,chardev=secure" \
-	-chardev "stdio,id=out,signal=off" -serial chardev:out -monitor none </dev/null |
+	-chardev "stdio,id=out,signal=off" -serial chardev:out -monitor none "${qemu[@]}" </dev/null |
 	tee "$dir/console" |
 	sed -u -n '/^@begin/,/^@exit/p' | sed -u '/^@begin\r\?$/d; /^@exit [0-9]*\r\?$/d' || rc=$?
 

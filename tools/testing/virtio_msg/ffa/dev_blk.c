@@ -2,6 +2,10 @@
 /*
  * The secure side of the FF-A tests: disks in this side's own memory, two queues
  * each. There is one disk for each partition.
+ *
+ * A text in sector MAILBOX that begins with "!" is a command, see
+ * partition_command(); the sector then says "done" or "what?". That is how a test
+ * in the guest has devices come and go, or answers be wrong.
  */
 #include <string.h>
 #include <linux/virtio_blk.h>
@@ -11,7 +15,8 @@
 #include "secure.h"
 
 #define SECTOR		512
-#define MAX_SECTORS	(4u << 20 >> 9)
+#define MAX_SECTORS	9216
+#define MAILBOX		8000
 #define MAX_SEGMENTS	(MAX_CHAIN - 2)
 
 static u8 disks[2][MAX_SECTORS][SECTOR];
@@ -19,6 +24,18 @@ static u8 disks[2][MAX_SECTORS][SECTOR];
 static u64 capacity(const struct device *dev)
 {
 	return get64(dev->config);
+}
+
+static void look_into_mailbox(struct partition *p, u8 *mail)
+{
+	const char *answer;
+
+	if (mail[0] != '!')
+		return;
+	mail[SECTOR - 1] = 0;
+	answer = partition_command(p, (const char *)mail + 1) ? "done\n" : "what?\n";
+	memset(mail, 0, SECTOR);
+	memcpy(mail, answer, strlen(answer));
 }
 
 /* Copies all of a request but its head and its status. */
@@ -42,6 +59,7 @@ static u32 transfer(struct partition *p, struct device *dev,
 		if (chain_read(p, chain, sizeof(struct virtio_blk_outhdr), disk,
 			       len) != len)
 			*status = VIRTIO_BLK_S_IOERR;
+		look_into_mailbox(p, disks[p != partitions][MAILBOX]);
 		return 0;
 	}
 	if (chain_write(p, chain, 0, disk, len) != len)

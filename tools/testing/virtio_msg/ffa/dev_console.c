@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The secure side of the FF-A tests: a console. It says "echo: ..." to every line
- * that it gets, but a line that begins with "!" is a command (see
- * partition_command()): that is how a test in the guest has devices come and go.
- * The answer to it is "done" or "what?".
+ * that it gets.
  */
-#include <string.h>
 #include <linux/virtio_ids.h>
 
 #include "secure.h"
@@ -33,15 +30,11 @@ static void say(const char *text)
 		out[out_last++ % sizeof(out)] = *text;
 }
 
-static void take_line(struct partition *p)
+static void take_line(void)
 {
 	line[line_len] = 0;
-	if (line[0] == '!') {
-		say(partition_command(p, line + 1) ? "done" : "what?");
-	} else {
-		say("echo: ");
-		say(line);
-	}
+	say("echo: ");
+	say(line);
 	say("\n");
 	line_len = 0;
 }
@@ -55,7 +48,7 @@ static void take(struct partition *p, const struct chain *chain)
 		if (!chain_read(p, chain, at, &c, 1))
 			return;
 		if (c == '\n')
-			take_line(p);
+			take_line();
 		else if (c != '\r' && line_len < sizeof(line) - 1)
 			line[line_len++] = c;
 	}

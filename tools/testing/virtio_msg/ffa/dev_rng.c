@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The secure side of the FF-A tests: an entropy source that is none. Word n of
- * what it says is n * 0x9e3779b1 + number of the device, little endian, so that
- * whoever reads can check every byte. A buffer gets whole words.
+ * what it says is n and the number of the device, so that whoever reads can check
+ * every byte, and miss what others have read. A buffer gets whole words.
  */
 #include <linux/virtio_ids.h>
 
 #include "secure.h"
-
-#define STEP	0x9e3779b1u
 
 static u32 rng_request(struct partition *p, struct device *dev,
 		       unsigned int index, const struct chain *chain)
@@ -17,7 +15,7 @@ static u32 rng_request(struct partition *p, struct device *dev,
 	u8 word[4];
 
 	for (at = 0; at < len; at += sizeof(word)) {
-		put32(word, dev->state++ * STEP + dev->num);
+		put32(word, (u32)dev->num << 24 | (dev->state++ & 0xffffff));
 		if (chain_write(p, chain, at, word, sizeof(word)) != sizeof(word))
 			return at;
 	}

@@ -34,6 +34,21 @@
 
 #define EC_SMC			0x17
 
+/* The interrupt controller: system registers, and the part of one core */
+#define ICC_PMR			"S3_0_C4_C6_0"
+#define ICC_SGI1R		"S3_0_C12_C11_5"
+#define ICC_IAR1		"S3_0_C12_C12_0"
+#define ICC_EOIR1		"S3_0_C12_C12_1"
+#define ICC_IGRPEN1		"S3_0_C12_C12_7"
+#define GICR			0x080a0000ull
+#define GICR_SIZE		0x20000
+#define GICR_WAKER		0x14
+#define GICR_GROUP		0x10080
+#define GICR_ENABLE		0x10100
+
+/* The interrupt that wakes the core of the devices */
+#define WAKE			10
+
 /* What start.S hands over */
 struct core {
 	u64 entry;
@@ -149,10 +164,20 @@ void plat_log(const char *line)
 	}
 }
 
+static void interrupt(unsigned int core, unsigned int number)
+{
+	asm volatile("dsb sy\n\tmsr " ICC_SGI1R ", %0\n\tisb" : :
+		     "r"((u64)number << 24 | 1u << core) : "memory");
+}
+
 void plat_interrupt(unsigned int number)
 {
-	asm volatile("dsb sy\n\tmsr S3_0_C12_C11_5, %0\n\tisb" : :
-		     "r"((u64)number << 24 | 1) : "memory"); /* ICC_SGI1R_EL1 */
+	interrupt(0, number);
+}
+
+void plat_wake_devices(void)
+{
+	interrupt(knobs.core, WAKE);
 }
 
 void plat_barrier(void)
@@ -252,17 +277,43 @@ void el2_died(u64 esr, u64 elr, u64 far)
 	call(PSCI_SYSTEM_OFF, 0, 0, 0);
 }
 
+/* WAKE gets through to this core. Distributor and other cores are Linux's. */
+static void listen(void)
+{
+	volatile u8 *gicr = (void *)(GICR + knobs.core * GICR_SIZE);
+	u64 one = 1, lowest = 0xff;
+
+	*(volatile u32 *)(gicr + GICR_WAKER) = 0;
+	*(volatile u32 *)(gicr + GICR_GROUP) |= 1u << WAKE;
+	*(volatile u32 *)(gicr + GICR_ENABLE) = 1u << WAKE;
+	asm volatile("msr " ICC_PMR ", %0" : : "r"(lowest));
+	asm volatile("msr " ICC_IGRPEN1 ", %0\n\tisb" : : "r"(one));
+}
+
+/* Until WAKE has come, perhaps since it was last taken. It stays masked. */
+static void sleep(void)
+{
+	u64 number;
+
+	asm volatile("dsb sy\n\twfi");
+	asm volatile("mrs %0, " ICC_IAR1 : "=r"(number));
+	if (number < 16)
+		asm volatile("msr " ICC_EOIR1 ", %0\n\tisb" : : "r"(number));
+}
+
 /* The core of the devices */
 void el2_devices(void)
 {
 	bool more;
+
+	listen();
 
 	for (;;) {
 		take_lock();
 		more = partitions_work();
 		leave_lock();
 		if (!more)
-			asm volatile("yield");
+			sleep();
 	}
 }
 

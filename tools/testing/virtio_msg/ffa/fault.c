@@ -6,14 +6,20 @@
  * partition busy, and the answer to the first SET_VQUEUE (transport message
  * 0x0a; bus messages are b02 and so on) have a token that nobody asked with.
  * "t0a.3" is the third one of its kind. A plain number counts all requests but
- * EVENT_POLL, whose number depends on time, and kicks.
+ * EVENT_POLL, whose number depends on time, and kicks; "a1" counts these too.
+ *
+ * "vmsg.chaos=5" makes about one of eight answers among the first CHAOS wrong, in
+ * a way that follows from the 5.
  */
 #include <string.h>
 
 #include "secure.h"
 
 #define MAX_FAULTS	8
-#define ANY_REQUEST	0xffff
+#define CHAOS		600
+/* Instead of a kind of requests */
+#define COUNTED		0xffff
+#define ALL		0xfffe
 
 static const char *const names[FAULT_KINDS] = {
 	[FAULT_BUSY] = "busy", [FAULT_YIELD] = "yield",
@@ -38,10 +44,14 @@ static struct {
 } faults[MAX_FAULTS];
 
 static unsigned int num_faults;
+static unsigned int seen;
+static u32 seed;
 
 void fault_reset(void)
 {
 	num_faults = 0;
+	seen = 0;
+	seed = 0;
 }
 
 static bool parse_kind(const char **text, enum fault *fault)
@@ -78,7 +88,7 @@ static bool parse_where(const char **text, u16 *what, unsigned int *first)
 	unsigned int id;
 
 	if (**text != 'b' && **text != 't') {
-		*what = ANY_REQUEST;
+		*what = parse_word(text, "a") ? ALL : COUNTED;
 		return parse_number(text, first);
 	}
 	++*text;
@@ -120,16 +130,37 @@ void fault_parse(const char *text)
 
 static bool matches(u16 wanted, u16 what)
 {
-	if (wanted != ANY_REQUEST)
+	if (wanted == ALL)
+		return true;
+	if (wanted != COUNTED)
 		return wanted == what;
 	return what != (VIRTIO_MSG_TYPE_BUS << 8 | VIRTIO_MSG_FFA_EVENT_POLL) &&
 	       what != VIRTIO_MSG_EVENT_AVAIL;
 }
 
+/* Numbers that look random, after Knuth */
+static u32 next_random(void)
+{
+	if (!seed)
+		seed = knobs.chaos;
+	seed = seed * 1664525 + 1013904223;
+	return seed >> 8;
+}
+
+static enum fault chaos(void)
+{
+	u32 number;
+
+	if (!knobs.chaos || seen++ >= CHAOS)
+		return FAULT_NONE;
+	number = next_random();
+	return number % 8 ? FAULT_NONE : 1 + number / 8 % (FAULT_KINDS - 1);
+}
+
 enum fault fault_find(const u8 *request)
 {
 	u16 what = (request[0] & VIRTIO_MSG_TYPE_BUS) << 8 | request[1];
-	enum fault fault = FAULT_NONE;
+	enum fault fault = chaos();
 	unsigned int n;
 
 	for (n = 0; n < num_faults; n++) {

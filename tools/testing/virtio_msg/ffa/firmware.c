@@ -240,9 +240,7 @@ static void request2(u64 *x)
 		cut(frame);
 		partition_message(p, frame, VIRTIO_MSG_FFA_DIRECT_SIZE, fault);
 		cut(frame);
-		/* Devices without a core of their own work here. */
-		while (!knobs.core && partitions_work())
-			;
+		partitions_run();
 	}
 	x[0] = FFA_MSG_SEND_DIRECT_RESP2;
 	x[1] = (u64)p->id << 16 | sender;
@@ -291,8 +289,7 @@ static void send2(u64 *x)
 	    !(frame[0] & VIRTIO_MSG_TYPE_BUS && !frame[1]))
 		partition_out(p, frame, size);
 	partition_send(p);
-	while (!knobs.core && partitions_work())
-		;
+	partitions_run();
 	firmware_ok(x);
 }
 

@@ -44,6 +44,7 @@ static const struct knob {
 	{ "areas", &knobs.areas, MAX_AREAS },
 	{ "ffa", &knobs.ffa, 0x10002 },
 	{ "forget", &knobs.forget, 1 },
+	{ "chaos", &knobs.chaos, 0 },
 };
 
 bool parse_word(const char **text, const char *word)

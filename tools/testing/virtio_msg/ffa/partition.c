@@ -225,6 +225,16 @@ bool partitions_work(void)
 	return false;
 }
 
+void partitions_run(void)
+{
+	if (knobs.core) {
+		plat_wake_devices();
+		return;
+	}
+	while (partitions_work())
+		;
+}
+
 /*
  * Devices that come, go and change
  */

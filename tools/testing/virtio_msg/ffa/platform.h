@@ -17,6 +17,9 @@ void plat_log(const char *line);
 /* A software-generated interrupt for the first core. */
 void plat_interrupt(unsigned int number);
 
+/* The core of the devices is to look what there is to do. */
+void plat_wake_devices(void);
+
 /* What was written before is seen before what is written from now on. */
 void plat_barrier(void);
 

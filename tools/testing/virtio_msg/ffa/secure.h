@@ -66,6 +66,7 @@ enum { VERSION_SHORT, VERSION_STRICT, VERSION_LONG, VERSION_ZERO, VERSION_OTHER 
  * @areas: how many areas there can be
  * @ffa: version of FF-A
  * @forget: RESET ends areas as well
+ * @chaos: a number from which wrong answers follow
  */
 struct knobs {
 	unsigned int events;
@@ -85,6 +86,7 @@ struct knobs {
 	unsigned int areas;
 	unsigned int ffa;
 	unsigned int forget;
+	unsigned int chaos;
 };
 
 extern struct knobs knobs;
@@ -126,7 +128,7 @@ enum fault {
 };
 
 void fault_reset(void);
-/* KIND@WHERE[xTIMES], separated by commas. */
+/* KIND@WHERE[xTIMES], separated by commas, see fault.c. */
 void fault_parse(const char *text);
 /* What is to go wrong with this request. */
 enum fault fault_find(const u8 *request);
@@ -347,6 +349,8 @@ void partition_tell(struct partition *p);
 void partition_send(struct partition *p);
 /* Does one thing for some device. Returns false when there is nothing to do. */
 bool partitions_work(void);
+/* Does all, or has the core of the devices do it. */
+void partitions_run(void);
 /* "add 40", "remove 5", "resize 100": done at once. */
 bool partition_command(struct partition *p, const char *text);
 unsigned int partitions_areas_left(void);
