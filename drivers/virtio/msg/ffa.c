@@ -139,9 +139,11 @@ static void vmsg_ffa_kick_work(struct work_struct *work)
 		vmsg_ffa_take(ffa, &answer, sizeof(answer));
 	scoped_guard(spinlock_irqsave, &ffa->kick_lock)
 		ffa->kick_full = false;
-	/* There may be something to fetch by now. */
-	if (ffa->events == VIRTIO_MSG_FFA_EVENTS_POLL)
+	/* There will be something to fetch, perhaps it is there by now. */
+	if (ffa->events == VIRTIO_MSG_FFA_EVENTS_POLL) {
+		WRITE_ONCE(ffa->poll_ms, 0);
 		vmsg_ffa_poll_soon(ffa);
+	}
 	virtio_msg_bus_tx_room(bus);
 }
 
@@ -253,7 +255,8 @@ static void vmsg_ffa_setup_events(struct vmsg_ffa *ffa)
 
 /*
  * An indirect message. Nobody says how long the buffer is, but it was allocated
- * for this message alone.
+ * for this message alone. KASAN knows better than ksize(), and complains when the
+ * partition says that there is more than there is.
  */
 static void vmsg_ffa_indirect(int notif, void *data, void *buf)
 {
@@ -308,9 +311,12 @@ static int vmsg_ffa_share(struct vmsg_ffa *ffa)
 					  VIRTIO_MSG_FFA_ATTR_NS),
 	};
 	struct virtio_msg_ffa_area_resp resp;
+	struct vmsg_ffa_wait wait = {};
 	int err;
 
-	err = vmsg_ffa_area_share(ffa->area, ffa->fdev);
+	do {
+		err = vmsg_ffa_area_share(ffa->area, ffa->fdev);
+	} while (vmsg_ffa_is_passing(err) && vmsg_ffa_patience(ffa, &wait));
 	if (err) {
 		dev_err(&ffa->fdev->dev, "the firmware does not share %zu KiB (%d)\n",
 			ffa->area->size / SZ_1K, err);
@@ -573,8 +579,11 @@ static int vmsg_ffa_probe(struct ffa_device *fdev)
 		goto err_free;
 	}
 	err = vmsg_ffa_enlist(ffa);
-	if (err)
+	if (err) {
+		dev_err(&fdev->dev, "the partition needs indirect messages, and the firmware does not tell of them (%d)\n",
+			err);
 		goto err_delist;
+	}
 	err = vmsg_ffa_version(ffa);
 	if (err)
 		goto err_delist;
@@ -587,8 +596,11 @@ static int vmsg_ffa_probe(struct ffa_device *fdev)
 	if (err)
 		goto err_delist;
 	err = vmsg_ffa_give_memory(ffa);
-	if (err)
+	if (err) {
+		dev_err(&fdev->dev, "no memory to share (%d), see the module parameter pool_kb\n",
+			err);
 		goto err_delist;
+	}
 	vmsg_ffa_setup_events(ffa);
 	err = vmsg_ffa_register(ffa);
 	if (err)
@@ -638,7 +650,18 @@ static int vmsg_ffa_resume(struct device *dev)
 	return virtio_msg_bus_restore(ffa->bus);
 }
 
-static DEFINE_SIMPLE_DEV_PM_OPS(vmsg_ffa_pm, vmsg_ffa_suspend, vmsg_ffa_resume);
+/* Firmware that starts anew knows neither of the memory nor of this driver. */
+static int vmsg_ffa_hibernate(struct device *dev)
+{
+	dev_err(dev, "hibernation is not possible, unbind the partition first\n");
+	return -EBUSY;
+}
+
+static const struct dev_pm_ops vmsg_ffa_pm = {
+	.suspend = vmsg_ffa_suspend,
+	.resume = vmsg_ffa_resume,
+	.freeze = vmsg_ffa_hibernate,
+};
 
 static void vmsg_ffa_shutdown(struct device *dev)
 {

@@ -92,11 +92,23 @@ struct vmsg_ffa {
 	struct work_struct kick_work;
 };
 
+/**
+ * struct vmsg_ffa_wait - how long something has been tried
+ * @end: jiffies when it has taken too long
+ * @pause: milliseconds before the next try, 0 before the first one
+ */
+struct vmsg_ffa_wait {
+	unsigned long end;
+	unsigned int pause;
+};
+
 void vmsg_ffa_msg_init(struct vmsg_ffa *ffa);
 int vmsg_ffa_take(struct vmsg_ffa *ffa, const union vmsg_ffa_frame *frame,
 		  size_t len);
 bool vmsg_ffa_is_zero(const union vmsg_ffa_frame *frame);
 bool vmsg_ffa_is_event(const union vmsg_ffa_frame *frame);
+bool vmsg_ffa_patience(struct vmsg_ffa *ffa, struct vmsg_ffa_wait *wait);
+bool vmsg_ffa_is_passing(int err);
 int vmsg_ffa_call(struct vmsg_ffa *ffa, const void *frame, size_t size,
 		  union vmsg_ffa_frame *answer);
 int vmsg_ffa_fetch(struct vmsg_ffa *ffa);

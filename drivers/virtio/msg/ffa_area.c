@@ -94,24 +94,30 @@ static int vmsg_ffa_area_alloc(struct vmsg_ffa_area *area, size_t size)
 					 area->size, GFP_KERNEL);
 }
 
-/* The region that the device tree sets apart for a partition, if it does. */
-static struct reserved_mem *vmsg_ffa_find_region(u16 partition)
+/* What the device tree says about a partition. */
+static struct device_node *vmsg_ffa_find_node(u16 partition)
 {
-	struct device_node *node, *region;
-	struct reserved_mem *mem = NULL;
+	struct device_node *node;
 	u32 id;
 
 	for_each_compatible_node(node, NULL, "virtio-msg,ffa") {
-		if (of_property_read_u32(node, "partition-id", &id) ||
-		    id != partition)
-			continue;
-		region = of_parse_phandle(node, "memory-region", 0);
-		if (region)
-			mem = of_reserved_mem_lookup(region);
-		of_node_put(region);
-		of_node_put(node);
-		break;
+		if (of_device_is_available(node) &&
+		    !of_property_read_u32(node, "partition-id", &id) &&
+		    id == partition)
+			return node;
 	}
+	return NULL;
+}
+
+/* The region that it sets apart for the partition. */
+static struct reserved_mem *vmsg_ffa_find_region(struct device_node *node)
+{
+	struct device_node *region = of_parse_phandle(node, "memory-region", 0);
+	struct reserved_mem *mem = NULL;
+
+	if (region)
+		mem = of_reserved_mem_lookup(region);
+	of_node_put(region);
 	return mem;
 }
 
@@ -121,11 +127,10 @@ static int vmsg_ffa_area_reserved(struct vmsg_ffa_area *area,
 {
 	int err;
 
-	if (mem->size > U32_MAX || !PAGE_ALIGNED(mem->base) || !PAGE_ALIGNED(mem->size) ||
-	    !pfn_valid(PHYS_PFN(mem->base)) ||
+	if (!mem || mem->size > U32_MAX || !PAGE_ALIGNED(mem->base) ||
+	    !PAGE_ALIGNED(mem->size) || !pfn_valid(PHYS_PFN(mem->base)) ||
 	    !pfn_valid(PHYS_PFN(mem->base + mem->size - 1))) {
-		dev_err(&fdev->dev, "reserved region %pa: has to be less than 4 GiB in whole pages, of memory that the kernel knows (no no-map)\n",
-			&mem->base);
+		dev_err(&fdev->dev, "memory-region of the device tree has to be there, and to be whole pages of memory, less than 4 GiB\n");
 		return -EINVAL;
 	}
 	area->size = mem->size;
@@ -152,17 +157,21 @@ static int vmsg_ffa_area_reserved(struct vmsg_ffa_area *area,
 struct vmsg_ffa_area *vmsg_ffa_area_create(struct ffa_device *fdev, size_t size)
 {
 	struct vmsg_ffa_area *area = kzalloc(sizeof(*area), GFP_KERNEL);
-	struct reserved_mem *mem;
+	struct device_node *node;
 	int err;
 
 	if (!area)
 		return ERR_PTR(-ENOMEM);
 	area->ops = fdev->ops;
-	mem = vmsg_ffa_find_region(fdev->vm_id);
-	if (mem)
-		err = vmsg_ffa_area_reserved(area, fdev, mem);
+	if (fdev->dev.parent && fdev->dev.parent->driver)
+		area->owner = fdev->dev.parent->driver->owner;
+	node = vmsg_ffa_find_node(fdev->vm_id);
+	if (node)
+		err = vmsg_ffa_area_reserved(area, fdev,
+					     vmsg_ffa_find_region(node));
 	else
 		err = vmsg_ffa_area_alloc(area, size);
+	of_node_put(node);
 	if (err) {
 		vmsg_ffa_area_free(area);
 		return ERR_PTR(err);
@@ -224,6 +233,7 @@ static void vmsg_ffa_reclaim_work(struct work_struct *work)
 		if (!vmsg_ffa_area_reclaim(area))
 			continue;
 		list_del(&area->node);
+		module_put(area->owner);
 		vmsg_ffa_area_free(area);
 	}
 	if (!list_empty(&vmsg_ffa_kept))
@@ -248,6 +258,9 @@ void vmsg_ffa_area_put(struct vmsg_ffa_area *area)
 	}
 	pr_warn("virtio_msg_ffa: the firmware does not give %zu bytes back yet (handle %#llx), they are kept\n",
 		area->size, area->handle);
+	/* Without the firmware's driver nobody can ask: then it is lost. */
+	if (!try_module_get(area->owner))
+		return;
 	guard(mutex)(&vmsg_ffa_kept_mutex);
 	list_add(&area->node, &vmsg_ffa_kept);
 	schedule_delayed_work(&vmsg_ffa_reclaim,
@@ -265,7 +278,9 @@ void vmsg_ffa_area_exit(void)
 
 	disable_delayed_work_sync(&vmsg_ffa_reclaim);
 	vmsg_ffa_reclaim_work(NULL);
-	list_for_each_entry(area, &vmsg_ffa_kept, node)
+	list_for_each_entry(area, &vmsg_ffa_kept, node) {
 		pr_warn("virtio_msg_ffa: %zu bytes are lost, the firmware does not give them back (handle %#llx)\n",
 			area->size, area->handle);
+		module_put(area->owner);
+	}
 }

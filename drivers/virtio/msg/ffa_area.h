@@ -22,6 +22,7 @@ struct ffa_ops;
  * @num_pages: how many
  * @sgt: where it lies
  * @ops: how to take it back
+ * @owner: whose @ops these are
  * @handle: what the firmware calls it
  * @shared: it is shared
  */
@@ -33,6 +34,7 @@ struct vmsg_ffa_area {
 	unsigned int num_pages;
 	struct sg_table sgt;
 	const struct ffa_ops *ops;
+	struct module *owner;
 	u64 handle;
 	bool shared;
 };

@@ -135,6 +135,40 @@ static int vmsg_ffa_call_once(struct vmsg_ffa *ffa, union vmsg_ffa_frame *frame,
 }
 
 /**
+ * vmsg_ffa_patience() - wait before something is tried again
+ * @ffa: the partition
+ * @wait: all zero before the first time
+ *
+ * Context: Process context, sleeps.
+ * Return: true, false when it has taken too long already.
+ */
+bool vmsg_ffa_patience(struct vmsg_ffa *ffa, struct vmsg_ffa_wait *wait)
+{
+	if (!wait->pause) {
+		wait->pause = 1;
+		wait->end = jiffies + msecs_to_jiffies(ffa->timeout_ms);
+	}
+	if (time_after(jiffies, wait->end))
+		return false;
+	msleep(wait->pause);
+	wait->pause = min(2 * wait->pause, VMSG_FFA_BUSY_MAX);
+	return true;
+}
+
+/**
+ * vmsg_ffa_is_passing() - may a call of the firmware work a little later?
+ * @err: what it said
+ *
+ * Context: Any.
+ * Return: true if it is busy, interrupted, or short of memory at the moment.
+ */
+bool vmsg_ffa_is_passing(int err)
+{
+	return err == -EBUSY || err == -EAGAIN || err == -EINTR ||
+	       err == -ENOMEM;
+}
+
+/**
  * vmsg_ffa_call() - send a message, and again while the partition is busy
  * @ffa: the partition
  * @frame: the message
@@ -147,11 +181,11 @@ static int vmsg_ffa_call_once(struct vmsg_ffa *ffa, union vmsg_ffa_frame *frame,
 int vmsg_ffa_call(struct vmsg_ffa *ffa, const void *frame, size_t size,
 		  union vmsg_ffa_frame *answer)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(ffa->timeout_ms);
-	unsigned int pause = 1, zeros = 0;
+	struct vmsg_ffa_wait wait = {};
+	unsigned int zeros = 0;
 	int err;
 
-	for (;;) {
+	do {
 		/* Nothing of this kernel's stack may go to the partition. */
 		memset(answer, 0, sizeof(*answer));
 		memcpy(answer, frame, size);
@@ -161,13 +195,10 @@ int vmsg_ffa_call(struct vmsg_ffa *ffa, const void *frame, size_t size,
 		else if (!err && vmsg_ffa_is_zero(answer) &&
 			 ++zeros < VMSG_FFA_ZEROS)
 			err = -EBUSY;
-		if (err != -EBUSY)
+		if (!vmsg_ffa_is_passing(err))
 			return err;
-		if (time_after(jiffies, end))
-			return -ETIMEDOUT;
-		msleep(pause);
-		pause = min(2 * pause, VMSG_FFA_BUSY_MAX);
-	}
+	} while (vmsg_ffa_patience(ffa, &wait));
+	return -ETIMEDOUT;
 }
 
 /* Fetches one event. Returns 1, 0 when there was none, or a negative errno. */
@@ -189,7 +220,7 @@ static int vmsg_ffa_fetch_one(struct vmsg_ffa *ffa)
 	if (answer.hdr.msg_id == VIRTIO_MSG_FFA_EVENT_POLL)
 		return 0;
 	vmsg_ffa_take(ffa, &answer, sizeof(answer));
-	return 1;
+	return vmsg_ffa_is_event(&answer) ? 1 : -EPROTO;
 }
 
 /**
@@ -202,9 +233,10 @@ static int vmsg_ffa_fetch_one(struct vmsg_ffa *ffa)
  */
 int vmsg_ffa_fetch(struct vmsg_ffa *ffa)
 {
+	unsigned long end = jiffies + msecs_to_jiffies(ffa->timeout_ms);
 	int n, ret;
 
-	for (n = 0; n < VMSG_FFA_EVENTS; n++) {
+	for (n = 0; n < VMSG_FFA_EVENTS && time_before_eq(jiffies, end); n++) {
 		ret = vmsg_ffa_fetch_one(ffa);
 		if (ret <= 0)
 			return ret ?: n;
@@ -289,11 +321,10 @@ int vmsg_ffa_ask_result(struct vmsg_ffa *ffa, u8 id, const void *req,
 		.msg_id = id,
 	};
 	const __le16 *result = resp + resp_size - sizeof(*result);
-	unsigned long end = jiffies + msecs_to_jiffies(ffa->timeout_ms);
-	unsigned int pause = 1;
+	struct vmsg_ffa_wait wait = {};
 	int ret;
 
-	for (;;) {
+	do {
 		ret = vmsg_ffa_ask(ffa, hdr, req, req_size, resp, resp_size);
 		if (ret < 0)
 			return ret;
@@ -303,11 +334,8 @@ int vmsg_ffa_ask_result(struct vmsg_ffa *ffa, u8 id, const void *req,
 			return 0;
 		if (*result != cpu_to_le16(VIRTIO_MSG_FFA_BUSY))
 			return -EIO;
-		if (time_after(jiffies, end))
-			return -EBUSY;
-		msleep(pause);
-		pause = min(2 * pause, VMSG_FFA_BUSY_MAX);
-	}
+	} while (vmsg_ffa_patience(ffa, &wait));
+	return -EBUSY;
 }
 
 /**
