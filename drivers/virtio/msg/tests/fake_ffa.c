@@ -94,6 +94,16 @@ static void fake_step(struct fake_ffa *fp, u16 step)
 		fp->trace[fp->num_trace++] = step;
 }
 
+/* Has the time of something that lasts @n times not passed yet? */
+static bool fake_countdown(int *n)
+{
+	if (*n > 0)
+		(*n)--;
+	else if (!*n)
+		return false;
+	return true;
+}
+
 /* Calls of the firmware may sleep. */
 static void fake_check_context(const char *what)
 {
@@ -239,7 +249,7 @@ static int fake_memory_share(struct ffa_mem_ops_args *args)
 	if (!args->use_txbuf || args->nattrs != 1 || args->flags || args->tag ||
 	    args->attrs->attrs != FFA_MEM_RW || args->attrs->flag)
 		KUNIT_FAIL(fake_test, "memory was shared in a strange way");
-	if (fake_firmware.share_err)
+	if (fake_countdown(&fake_firmware.share_fails))
 		return fake_firmware.share_err;
 	fh = fake_new_handle(args);
 	if (!fh)
@@ -288,9 +298,8 @@ static int fake_memory_reclaim(u64 handle, u32 flags)
 			return -EINVAL;
 		}
 		fp = fake_partition_of(fh);
-		denied = fh->used || fake_firmware.refuse_reclaims;
-		if (fake_firmware.refuse_reclaims > 0)
-			fake_firmware.refuse_reclaims--;
+		denied = fake_countdown(&fake_firmware.refuse_reclaims) ||
+			 fh->used;
 		if (denied)
 			fake_firmware.denied++;
 		else
@@ -701,11 +710,8 @@ static void fake_result(union fake_ffa_frame *resp, int area, u16 result)
 /* Does it do what it is asked, this time? */
 static int fake_mood(struct fake_ffa *fp, unsigned int nr)
 {
-	if (fp->busy_results[nr]) {
-		if (fp->busy_results[nr] > 0)
-			fp->busy_results[nr]--;
+	if (fake_countdown(&fp->busy_results[nr]))
 		return VIRTIO_MSG_FFA_BUSY;
-	}
 	return fp->refuse & BIT(nr) ? VIRTIO_MSG_FFA_FAILED : VIRTIO_MSG_FFA_OK;
 }
 
@@ -832,15 +838,6 @@ static bool fake_virtio_message(struct fake_ffa *fp,
 	return answered;
 }
 
-static bool fake_countdown(int *n)
-{
-	if (*n > 0)
-		(*n)--;
-	else if (!*n)
-		return false;
-	return true;
-}
-
 /*
  * One call: what comes back is in @resp. Returns what the firmware says, or 1
  * when the partition has nothing to say.
@@ -855,7 +852,7 @@ static int fake_call(struct fake_ffa *fp, const union fake_ffa_frame *req,
 	if (fp->err)
 		return fp->err;
 	if (fake_countdown(&fp->busy))
-		return -EBUSY;
+		return fp->busy_err;
 	if (fake_countdown(&fp->zeros))
 		return 0;
 	if (le16_to_cpu(req->hdr.msg_size) != size) {
@@ -893,9 +890,9 @@ static int fake_direct(struct ffa_device *fdev,
 	fake_check_context("FFA_MSG_SEND_DIRECT_REQ2");
 	if (!fp)
 		return -EINVAL;
+	fp->directs++;
 	if (!(fp->properties & FFA_PARTITION_DIRECT_REQ2_RECV))
 		return -EOPNOTSUPP;
-	fp->directs++;
 	if (atomic_inc_return(&fp->inside) != 1)
 		KUNIT_FAIL(fp->test, "two direct messages at once");
 	fake_pause(fp);
@@ -924,9 +921,9 @@ static int fake_send2(struct ffa_device *fdev, void *buf, size_t size)
 	fake_check_context("FFA_MSG_SEND2");
 	if (!fp)
 		return -EINVAL;
+	fp->indirects++;
 	if (!(fp->properties & FFA_PARTITION_INDIRECT_MSG))
 		return -EOPNOTSUPP;
-	fp->indirects++;
 	if (size < sizeof(req.hdr) || size > VIRTIO_MSG_FFA_MAX_SIZE) {
 		KUNIT_FAIL(fp->test, "an indirect message of %zu bytes", size);
 		return -EINVAL;
@@ -1078,6 +1075,7 @@ struct fake_ffa *fake_ffa_create(struct kunit *test, u16 id)
 	KUNIT_ASSERT_NOT_NULL(test, fp);
 	fp->test = test;
 	fp->id = id;
+	fp->busy_err = -EBUSY;
 	fp->properties = FFA_PARTITION_DIRECT_RECV |
 			 FFA_PARTITION_DIRECT_REQ2_RECV |
 			 FFA_PARTITION_INDIRECT_MSG |

@@ -87,7 +87,8 @@ typedef int (*fake_ffa_filter)(struct fake_ffa *fp,
  * @busy_results: how often it says VIRTIO_MSG_FFA_BUSY
  * @refuse: what it says VIRTIO_MSG_FFA_FAILED to, bits as @unknown
  * @clingy: it does not let go of its area, not even when it is reset
- * @busy: calls that the firmware says -EBUSY to; -1 = all
+ * @busy: calls that the firmware says @busy_err to; -1 = all
+ * @busy_err: -EBUSY, or something else that passes
  * @zeros: calls whose answer is all zero; -1 = all
  * @err: what the firmware says to all calls
  * @cut: the firmware forwards 32 bytes
@@ -138,6 +139,7 @@ struct fake_ffa {
 	unsigned long refuse;
 	bool clingy;
 	int busy;
+	int busy_err;
 	int zeros;
 	int err;
 	bool cut;
@@ -180,13 +182,16 @@ struct fake_ffa {
  * @taken: notifications that somebody else has
  * @notif_tries: how often somebody wanted one
  * @share_err: what it says to whoever wants to share memory
+ * @share_fails: how often; -1 = always
  * @refuse_reclaims: how often it does not give memory back; -1 = never
  * @denied: how often it did not
  * @pieces: of the memory that was shared last
  * @single_pages: there is no memory in larger pieces, and never two in a row
  * @max_pages: how much memory there is, 0 = enough
- * @reserved: what the device tree sets apart for partition @reserved_for
- * @reserved_for: see @reserved
+ * @node: the device tree has a node for partition @node_for
+ * @node_off: but it is disabled
+ * @node_for: see @node
+ * @reserved: the region that it names, NULL = none that there is
  * @wait: woken by all that happens
  */
 struct fake_ffa_firmware {
@@ -194,13 +199,16 @@ struct fake_ffa_firmware {
 	u64 taken;
 	int notif_tries;
 	int share_err;
+	int share_fails;
 	int refuse_reclaims;
 	int denied;
 	unsigned int pieces;
 	bool single_pages;
 	unsigned int max_pages;
+	bool node;
+	bool node_off;
+	u16 node_for;
 	struct reserved_mem *reserved;
-	u16 reserved_for;
 	wait_queue_head_t wait;
 };
 

@@ -646,20 +646,29 @@ static void zeros_for_ever(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fp->calls), 6);
 }
 
+/* What the firmware says when the same call may work a little later. */
+static const int passing[] = { -EBUSY, -EAGAIN, -EINTR, -ENOMEM };
+
 static void busy_is_retried(struct kunit *test)
 {
 	struct fake_ffa *fp = partition(test);
 	struct fake_drv *drv;
+	int i;
 
-	fp->busy = 3;
-	drv = bind(fp);
-	KUNIT_EXPECT_EQ(test, fp->busy, 0);
-	fp->busy = 5;
-	expect_status(fp);
-	KUNIT_EXPECT_EQ(test, fp->busy, 0);
-	fp->busy = 5;
-	do_io(test, drv);
-	KUNIT_EXPECT_EQ(test, fp->busy, 0);
+	for (i = 0; i < ARRAY_SIZE(passing); i++) {
+		fp->busy_err = passing[i];
+		fp->busy = 3;
+		drv = bind(fp);
+		KUNIT_EXPECT_EQ(test, fp->busy, 0);
+		fp->busy = 5;
+		expect_status(fp);
+		KUNIT_EXPECT_EQ(test, fp->busy, 0);
+		/* The first call is a kick. */
+		fp->busy = 5;
+		do_io(test, drv);
+		KUNIT_EXPECT_EQ(test, fp->busy, 0);
+		fake_ffa_unplug(fp);
+	}
 }
 
 static void busy_is_bounded(struct kunit *test)
@@ -762,10 +771,24 @@ static void reset_fails(struct kunit *test)
 static void firmware_shares_nothing(struct kunit *test)
 {
 	struct fake_ffa *fp = partition(test);
+	int i;
 
-	fake_firmware.share_err = -ENOMEM;
-	expect_refused(fp, -ENOMEM);
+	be_impatient();
+	fake_firmware.share_fails = -1;
+	fake_firmware.share_err = -EACCES;
+	expect_refused(fp, -EACCES);
+	fake_ffa_unplug(fp);
+	fake_firmware.share_err = -EBUSY;
+	expect_refused(fp, -EBUSY);
+	fake_ffa_unplug(fp);
 	KUNIT_EXPECT_EQ(test, own(fp, VIRTIO_MSG_FFA_AREA_SHARE), 0);
+	for (i = 0; i < ARRAY_SIZE(passing); i++) {
+		fake_firmware.share_fails = 2;
+		fake_firmware.share_err = passing[i];
+		do_io(test, bind(fp));
+		KUNIT_EXPECT_EQ(test, fake_firmware.share_fails, 0);
+		fake_ffa_unplug(fp);
+	}
 }
 
 static void memory_is_short(struct kunit *test)
@@ -916,7 +939,7 @@ static void region_release(void *arg)
 
 	release_resource(res);
 	free_pages_exact(phys_to_virt(res->start), resource_size(res));
-	fake_firmware.reserved = NULL;
+	fake_firmware.node = false;
 }
 
 static struct reserved_mem *region(struct kunit *test, u16 id)
@@ -938,8 +961,9 @@ static struct reserved_mem *region(struct kunit *test, u16 id)
 			kunit_add_action_or_reset(test, region_release, res));
 	/* Whatever lies there before is not to be seen. */
 	memset(pages, 0xc3, PAGE_SIZE);
+	fake_firmware.node = true;
+	fake_firmware.node_for = id;
 	fake_firmware.reserved = mem;
-	fake_firmware.reserved_for = id;
 	return mem;
 }
 
@@ -967,6 +991,12 @@ static void region_of_another(struct kunit *test)
 	do_io(test, bind(fp));
 	KUNIT_EXPECT_EQ(test, fake_firmware_pages(), FAKE_POOL_SIZE / PAGE_SIZE);
 	KUNIT_EXPECT_NE(test, vmalloc_to_pfn(fp->models.mem), PHYS_PFN(mem->base));
+	fake_ffa_unplug(fp);
+	/* Nor one that is disabled. */
+	fake_firmware.node_for = PARTITION;
+	fake_firmware.node_off = true;
+	do_io(test, bind(fp));
+	KUNIT_EXPECT_NE(test, vmalloc_to_pfn(fp->models.mem), PHYS_PFN(mem->base));
 }
 
 static void region_is_wrong(struct kunit *test)
@@ -986,7 +1016,15 @@ static void region_is_wrong(struct kunit *test)
 	*mem = right;
 	mem->base = 1ULL << 46;
 	expect_refused(fp, -EINVAL);
+	fake_ffa_unplug(fp);
 	*mem = right;
+	mem->size = SZ_4G;
+	expect_refused(fp, -EINVAL);
+	fake_ffa_unplug(fp);
+	*mem = right;
+	/* It is not to be replaced by other memory. */
+	fake_firmware.reserved = NULL;
+	expect_refused(fp, -EINVAL);
 }
 
 /*
@@ -1153,6 +1191,74 @@ static void many_events(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pauses.ms[150], 0);
 }
 
+/* Older partitions do not know EVENT_POLL: they are not asked all the time. */
+static void poll_is_unknown(struct kunit *test)
+{
+	struct fake_ffa *fp = partition(test);
+	unsigned int i;
+
+	fake_firmware.notif_err = -EOPNOTSUPP;
+	fp->unknown = BIT(FAKE_FFA_NR(VIRTIO_MSG_FFA_EVENT_POLL));
+	bind(fp);
+	note_pauses(fp);
+	KUNIT_ASSERT_TRUE(test, fake_wait(&fp->models, pauses.num >= 4));
+	for (i = 1; i < 4; i++)
+		KUNIT_EXPECT_EQ(test, pauses.ms[i], 100);
+}
+
+static int slow_event_filter(struct fake_ffa *fp,
+			     const union fake_ffa_frame *req,
+			     union fake_ffa_frame *resp)
+{
+	if (!is_own(req, VIRTIO_MSG_FFA_RESET) &&
+	    !is_own(req, VIRTIO_MSG_FFA_EVENT_POLL))
+		return 0;
+	schedule_timeout_uninterruptible(2);
+	make_frame(resp, &config_event);
+	return 0;
+}
+
+/* Events and nothing but events: the request ends when its time is over. */
+static void slow_events_for_answer(struct kunit *test)
+{
+	struct fake_ffa *fp = partition(test);
+
+	be_impatient();
+	fp->filter = slow_event_filter;
+	expect_refused(fp, -EPROTO);
+	KUNIT_EXPECT_GT(test, own(fp, VIRTIO_MSG_FFA_EVENT_POLL), 0);
+	KUNIT_EXPECT_LT(test, own(fp, VIRTIO_MSG_FFA_EVENT_POLL), 64);
+}
+
+static int behind_filter(struct fake_ffa *fp, const union fake_ffa_frame *req,
+			 union fake_ffa_frame *resp)
+{
+	union fake_ffa_frame event;
+
+	pause_filter(fp, req, resp);
+	if (!is_status(req) || fp->step++)
+		return 0;
+	make_frame(&event, &config_event);
+	fake_ffa_keep(fp, resp, sizeof(*resp));
+	fake_ffa_keep(fp, &event, sizeof(event));
+	*resp = event;
+	return 0;
+}
+
+/* An answer that is fetched does not hold up the events behind it. */
+static void event_behind_answer(struct kunit *test)
+{
+	struct fake_ffa *fp = partition(test);
+	struct fake_drv *drv = bind(fp);
+
+	note_pauses(fp);
+	fp->filter = behind_filter;
+	expect_status(fp);
+	KUNIT_EXPECT_TRUE(test, drv_wait(atomic_read(&drv->changes) == 2));
+	KUNIT_ASSERT_GE(test, pauses.num, 2);
+	KUNIT_EXPECT_EQ(test, pauses.ms[0], pauses.ms[1]);
+}
+
 static int endless_filter(struct fake_ffa *fp, const union fake_ffa_frame *req,
 			  union fake_ffa_frame *resp)
 {
@@ -1177,28 +1283,34 @@ static void endless_events(struct kunit *test)
 static int random_filter(struct fake_ffa *fp, const union fake_ffa_frame *req,
 			 union fake_ffa_frame *resp)
 {
-	if (!is_own(req, VIRTIO_MSG_FFA_EVENT_POLL) || fp->step-- <= 0)
+	if (!is_own(req, VIRTIO_MSG_FFA_EVENT_POLL))
 		return 0;
+	fp->step++;
 	get_random_bytes(resp, sizeof(*resp));
-	/* Half of them get past the first check. */
+	/* Some of them get past the first checks. */
 	if (fp->step % 2)
 		resp->hdr.msg_size = cpu_to_le16(get_random_u32_below(113));
 	if (fp->step % 3)
 		resp->hdr.type &= VIRTIO_MSG_TYPE_MASK;
+	if (fp->step % 5)
+		resp->hdr.dev_num = cpu_to_le16(DEVICE);
 	return 0;
 }
 
 static void random_events(struct kunit *test)
 {
 	struct fake_ffa *fp = partition(test);
-	struct fake_drv *drv;
+	struct fake_drv *drv = bind(fp);
 
-	fake_firmware.notif_err = -EOPNOTSUPP;
-	drv = bind(fp);
-	fp->step = 1000;
 	fp->filter = random_filter;
-	KUNIT_EXPECT_TRUE(test, fake_wait(&fp->models, fp->step <= 0));
-	do_io(test, drv);
+	while (fp->step < 1000) {
+		fake_ffa_raise(fp);
+		irq_work_sync(&fp->irq_work);
+		ffa_uml_flush();
+	}
+	fp->filter = NULL;
+	expect_status(fp);
+	KUNIT_EXPECT_FALSE(test, drv->removed);
 }
 
 static void devices_come_and_go(struct kunit *test)
@@ -1538,7 +1650,7 @@ static void slow_partition(struct kunit *test)
 /* The partition does not answer any more, and the firmware says so. */
 static void dead_partition(struct kunit *test)
 {
-	static const int errs[] = { -EIO, -ENODEV, -EINVAL, -ENOMEM };
+	static const int errs[] = { -EIO, -ENODEV, -EINVAL, -EACCES };
 	struct fake_ffa *fp = partition(test);
 	struct fake_drv *drv;
 	struct vmsg_msg msg;
@@ -1706,6 +1818,18 @@ static void sleep_indirect(struct kunit *test)
 	expect_sleep(indirect_partition(test));
 }
 
+/* Firmware that starts anew would know nothing. */
+static void hibernation_is_refused(struct kunit *test)
+{
+	struct fake_ffa *fp = partition(test);
+	struct fake_drv *drv = bind(fp);
+
+	KUNIT_EXPECT_EQ(test,
+			fp->fdev->dev.driver->pm->freeze(&fp->fdev->dev),
+			-EBUSY);
+	do_io(test, drv);
+}
+
 static void sleep_is_refused(struct kunit *test)
 {
 	struct fake_ffa *fp = partition(test);
@@ -1810,6 +1934,9 @@ static struct kunit_case ffa_cases[] = {
 	KUNIT_CASE(pauses_grow),
 	KUNIT_CASE(kick_ends_the_pause),
 	KUNIT_CASE(many_events),
+	KUNIT_CASE(poll_is_unknown),
+	KUNIT_CASE(slow_events_for_answer),
+	KUNIT_CASE(event_behind_answer),
 	KUNIT_CASE(endless_events),
 	KUNIT_CASE(random_events),
 	KUNIT_CASE(devices_come_and_go),
@@ -1835,6 +1962,7 @@ static struct kunit_case ffa_cases[] = {
 	KUNIT_CASE(sleep_with_polling),
 	KUNIT_CASE(sleep_indirect),
 	KUNIT_CASE(sleep_is_refused),
+	KUNIT_CASE(hibernation_is_refused),
 #endif
 	KUNIT_CASE(shutdown_with_notifications),
 	KUNIT_CASE(shutdown_with_polling),

@@ -25,20 +25,25 @@
 #undef pr_fmt
 #include "../../../firmware/arm_ffa/bus.c"
 
-/* A device tree of one node, if the test has a region. */
+/* A device tree of one node at most, see &struct fake_ffa_firmware. */
 static struct device_node ffa_uml_node;
 
 static struct device_node *ffa_uml_find_node(struct device_node *from,
 					     const char *type,
 					     const char *compatible)
 {
-	return fake_firmware.reserved && !from ? &ffa_uml_node : NULL;
+	return fake_firmware.node && !from ? &ffa_uml_node : NULL;
+}
+
+static bool ffa_uml_available(const struct device_node *node)
+{
+	return !fake_firmware.node_off;
 }
 
 static int ffa_uml_read_u32(const struct device_node *node, const char *name,
 			    u32 *value)
 {
-	*value = fake_firmware.reserved_for;
+	*value = fake_firmware.node_for;
 	return 0;
 }
 
@@ -54,6 +59,7 @@ static struct reserved_mem *ffa_uml_region(struct device_node *node)
 }
 
 #define of_find_compatible_node	ffa_uml_find_node
+#define of_device_is_available	ffa_uml_available
 #define of_property_read_u32	ffa_uml_read_u32
 #define of_parse_phandle	ffa_uml_parse
 #define of_reserved_mem_lookup	ffa_uml_region
