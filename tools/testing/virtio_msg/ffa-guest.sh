@@ -115,6 +115,7 @@ for k in $knobs; do
 	start+=" vmsg.$k"
 done
 linux="console=ttyAMA0 mem=480M nr_cpus=$cpus panic=-1 oops=panic panic_on_warn=1"
+linux+=" sysctl.kernel.hung_task_timeout_secs=30 sysctl.kernel.hung_task_panic=1"
 linux+=" suspend.pm_test_delay=0 initrd=0x48000000,$(stat -c %s "$dir/initramfs")"
 args=(-nodefaults -no-user-config -display none -no-reboot -net none -m 512M
 	-M "virt,virtualization=on,gic-version=3" -cpu cortex-a57 -smp "$smp")
@@ -144,7 +145,7 @@ status=$(sed -n 's/^@exit \([0-9]*\)\r\?$/\1/p' "$dir/console" | tail -n 1)
 		echo "the guest died (exit status $rc)"
 	fi
 	echo "   the end of its console:"
-	tail -n 40 "$dir/console" | tr -d '\r' | sed 's/^/   | /'
+	tail -n 12 "$dir/console" | tr -d '\r' | sed 's/^/   | /'
 	echo "   the whole console: $LOGS/$name.console, the secure side: $LOGS/$name.secure"
 } >&2
 exit 125

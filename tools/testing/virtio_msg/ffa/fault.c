@@ -16,10 +16,12 @@
 #include "secure.h"
 
 #define MAX_FAULTS	8
-#define CHAOS		600
+#define CHAOS		250
 /* Instead of a kind of requests */
 #define COUNTED		0xffff
 #define ALL		0xfffe
+
+#define POLL	(VIRTIO_MSG_TYPE_BUS << 8 | VIRTIO_MSG_FFA_EVENT_POLL)
 
 static const char *const names[FAULT_KINDS] = {
 	[FAULT_BUSY] = "busy", [FAULT_YIELD] = "yield",
@@ -134,8 +136,16 @@ static bool matches(u16 wanted, u16 what)
 		return true;
 	if (wanted != COUNTED)
 		return wanted == what;
-	return what != (VIRTIO_MSG_TYPE_BUS << 8 | VIRTIO_MSG_FFA_EVENT_POLL) &&
-	       what != VIRTIO_MSG_EVENT_AVAIL;
+	return what != POLL && what != VIRTIO_MSG_EVENT_AVAIL;
+}
+
+unsigned int fault_unseen(void)
+{
+	unsigned int n, unseen = 0;
+
+	for (n = 0; n < num_faults; n++)
+		unseen += faults[n].seen < faults[n].first + faults[n].times - 1;
+	return unseen + (knobs.chaos && !seen);
 }
 
 /* Numbers that look random, after Knuth */
@@ -147,20 +157,36 @@ static u32 next_random(void)
 	return seed >> 8;
 }
 
-static enum fault chaos(void)
+/*
+ * A kick that does not arrive, or an event that arrives wrong, is lost, and so is
+ * whoever waits for it: that would be a broken device, no broken answer.
+ */
+static bool loses(enum fault fault, u16 what)
 {
+	if (what == VIRTIO_MSG_EVENT_AVAIL)
+		return fault == FAULT_ABORT;
+	return what == POLL && fault != FAULT_BUSY && fault != FAULT_YIELD &&
+	       fault != FAULT_INTERRUPT;
+}
+
+static enum fault chaos(u16 what)
+{
+	enum fault fault;
 	u32 number;
 
 	if (!knobs.chaos || seen++ >= CHAOS)
 		return FAULT_NONE;
 	number = next_random();
-	return number % 8 ? FAULT_NONE : 1 + number / 8 % (FAULT_KINDS - 1);
+	if (number % 8)
+		return FAULT_NONE;
+	fault = 1 + number / 8 % (FAULT_KINDS - 1);
+	return loses(fault, what) ? FAULT_NONE : fault;
 }
 
 enum fault fault_find(const u8 *request)
 {
 	u16 what = (request[0] & VIRTIO_MSG_TYPE_BUS) << 8 | request[1];
-	enum fault fault = chaos();
+	enum fault fault = chaos(what);
 	unsigned int n;
 
 	for (n = 0; n < num_faults; n++) {

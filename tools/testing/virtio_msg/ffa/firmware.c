@@ -412,7 +412,7 @@ void secure_verdict(void)
 	log_line(LOG_VERDICT, "count shared %u", calls[FFA_MEM_SHARE & 0xff]);
 	log_line(LOG_VERDICT, "count fragments %u", calls[FFA_MEM_FRAG_TX & 0xff]);
 	log_line(LOG_VERDICT, "count notified %u", calls[FFA_NOTIFICATION_GET & 0xff]);
-	log_line(LOG_VERDICT, "verdict: violations %u, shares left %u, areas left %u, notifications left %u",
+	log_line(LOG_VERDICT, "verdict: violations %u, shares left %u, areas left %u, notifications left %u, faults unseen %u",
 		 log_violations(), memory_left(), partitions_areas_left(),
-		 notify_left());
+		 notify_left(), fault_unseen());
 }

@@ -419,7 +419,9 @@ static u16 unshare(struct partition *p, u16 num, u16 forced)
 	u8 event[10] = {};
 
 	if (!area) {
-		violation("end of area %u, which there is not", num);
+		/* Who does not know whether he has been refused may ask. */
+		if (num != p->offered)
+			violation("end of area %u, which there is not", num);
 		return VIRTIO_MSG_FFA_FAILED;
 	}
 	area->asked = true;
@@ -511,6 +513,7 @@ static unsigned int private_message(struct partition *p, u8 *frame,
 	case VIRTIO_MSG_FFA_VERSION:
 		return version(p, frame, payload);
 	case VIRTIO_MSG_FFA_AREA_SHARE:
+		p->offered = get16(at);
 		if (!forced)
 			forced = share(p, at);
 		return result(frame, 4, forced);

@@ -132,6 +132,8 @@ void fault_reset(void);
 void fault_parse(const char *text);
 /* What is to go wrong with this request. */
 enum fault fault_find(const u8 *request);
+/* How many of those asked for have never happened */
+unsigned int fault_unseen(void);
 /* Makes @answer wrong. */
 void fault_apply(enum fault fault, u8 *answer);
 
@@ -322,6 +324,8 @@ struct partition {
 	struct device *devices;
 	unsigned int num_devices;
 	struct area areas[MAX_AREAS];
+	/* The last area that was to be */
+	u16 offered;
 	u8 method;
 	u16 notif;
 	/* Frames that go before all other events, and indirect answers */
