@@ -15,29 +15,36 @@ out here; the exit status is its own, or 125 if the guest died before the end.
     --icount          time is the number of instructions: 1 us = 1000 (one CPU)
     --append ARGS     more for the kernel command line
     --qemu ARGS       more for QEMU, split at blanks
-    --ko FILE         one more module
     --timeout SEC     (60)
     --name NAME       names the log files: NAME.console, NAME.secure (ffa-guest)
 
 ffa-guest.sh --build: makes what all guests need, and prints where it is, for eval.
-Who has exported that need not wait for it again.
+Who has exported that need not wait for it again. With KERNEL=64k or KERNEL=debug in
+the environment it is the kernel with pages of 64 KiB, or with KASAN and lockdep.
 END
 }
 
 build() {
-	local ko
+	local ko kernel
 	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_FFA[@]}"
-	eval "$("$HERE/kernels.sh" arm64)"
-	ko=$("$HERE/modules.sh" -o "$BUILD/modules/arm64" "$KDIR" ARCH=arm64 \
+	kernel=$("$HERE/kernels.sh" "arm64${KERNEL:+-$KERNEL}")
+	eval "$kernel"
+	ko=$("$HERE/modules.sh" -o "$BUILD/modules/arm64${KERNEL:+-$KERNEL}" "$KDIR" ARCH=arm64 \
 		CROSS_COMPILE=aarch64-linux-gnu- CONFIG_VIRTIO_MSG_FFA=m \
 		CONFIG_VIRTIO_MSG_LOOPBACK= CONFIG_VIRTIO_MSG_AMP= CONFIG_VIRTIO_MSG_AMP_PCI=)
-	mkdir -p "$BUILD/ffa"
+	mkdir -p "$BUILD/ffa/module${KERNEL:+-$KERNEL}"
+	# Copies, as Kbuild writes beside the sources.
+	cp -u -t "$BUILD/ffa/module${KERNEL:+-$KERNEL}" "$HERE"/ffa/module/*
+	run_logged ffa-module "building modules for guests" flock "$BUILD/ffa/lock" \
+		make -C "$KDIR" M="$BUILD/ffa/module${KERNEL:+-$KERNEL}" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
+		KCFLAGS="-I$ROOT/include -I$ROOT/include/uapi" modules
 	run_logged ffa-secure "building the secure side" flock "$BUILD/ffa/lock" \
 		make -C "$HERE/ffa" O="$BUILD/ffa" secure.elf
-	echo "export FFA_IMAGE='$IMAGE' FFA_BUSYBOX='$BUSYBOX' FFA_KO='$ko' FFA_KDIR='$KDIR'"
+	echo "export FFA_IMAGE='$IMAGE' FFA_BUSYBOX='$BUSYBOX' FFA_KO='$ko' FFA_KDIR='$KDIR'" \
+		"FFA_MODULE='$BUILD/ffa/module${KERNEL:+-$KERNEL}'"
 }
 
-name=ffa-guest knobs='' core='' cpus=1 icount='' append='' timeout=60 kos=() qemu=()
+name=ffa-guest knobs='' core='' cpus=1 icount='' append='' timeout=60 qemu=()
 while (($#)); do
 	case $1 in
 	--build)	build; exit ;;
@@ -47,7 +54,6 @@ while (($#)); do
 	--icount)	icount=1; shift; continue ;;
 	--append)	append+=" $2" ;;
 	--qemu)		read -ra words <<<"$2"; qemu+=("${words[@]}") ;;
-	--ko)		kos+=("$2") ;;
 	--timeout)	timeout=$2 ;;
 	--name)		name=$2 ;;
 	-h|--help)	usage; exit 0 ;;
@@ -59,7 +65,8 @@ while (($#)); do
 done
 (($#)) || { usage >&2; exit 1; }
 if [[ ! ${FFA_IMAGE:-} ]]; then
-	eval "$(build)"
+	built=$(build)
+	eval "$built"
 fi
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/virtio-msg-ffa.XXXXXX")
@@ -76,7 +83,7 @@ root=$dir/root
 modules=$root/lib/modules/$(<"$FFA_KDIR/include/config/kernel.release")
 mkdir -p "$root"/{bin,dev,proc,sys,tmp} "$modules"
 cp "$FFA_BUSYBOX" "$root/bin/busybox"
-cp -t "$modules" "$FFA_KO"/virtio_msg{,_ffa}.ko "${kos[@]}" "$FFA_KDIR"/modules.{order,builtin*}
+cp -t "$modules" "$FFA_KO"/virtio_msg{,_ffa}.ko "$FFA_MODULE"/*.ko "$FFA_KDIR"/modules.{order,builtin*}
 PATH=$PATH:/sbin:/usr/sbin depmod -b "$root" "${modules##*/}"
 cp "$HERE/ffa/guest.sh" "$root/guest.sh"
 printf '%s\n' "$*" >"$root/command"
