@@ -26,7 +26,7 @@ help: ## what can be made (this list)
 demo: ## boot a kernel whose disk is a program, and use that disk
 	@$(T)/demo.sh
 
-check: ## all four checks below, added up
+check: ## all checks below, added up
 	@$(T)/check.sh
 
 check-static: ## checkpatch, kernel-doc, sparse, warnings, shellcheck
@@ -43,6 +43,12 @@ check-guest: ## the selftests, in a guest with a stock kernel
 
 check-amp: ## devices that are programs here, drivers in a guest, shared memory between
 	@$(T)/amp-tests.sh
+
+demo-ffa: ## a disk and an entropy source in a made-up secure world, on arm64
+	@$(T)/demo-ffa.sh
+
+check-ffa: ## devices in that secure world, and everything that may go wrong there
+	@$(T)/ffa-tests.sh
 
 modules: ## the modules for your kernel; KDIR=stock or KDIR=/build/folder for others
 	@$(T)/modules.sh $(KDIR)
@@ -63,4 +69,4 @@ clean: ## remove build/ (downloads and kernels stay in the cache)
 	@echo "There is no target $@."; $(HELP); false
 
 .PHONY: help demo check check-static check-kunit check-intree check-guest check-amp \
-	modules figures patch tools clean
+	check-ffa demo-ffa modules figures patch tools clean

@@ -9,14 +9,17 @@
 all=$((!$#))
 cold source
 if ((all)); then
-	set -- static kunit intree guest
+	set -- static kunit intree guest ffa
 	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_STATIC[@]}" \
-		"${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}"
+		"${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}" "${NEEDS_FFA[@]}"
 fi
 results=$BUILD/results
 failed=()
 for part; do
-	script=$HERE/${part/guest/guest-tests}.sh
+	case $part in
+	guest|ffa)	script=$HERE/$part-tests.sh ;;
+	*)		script=$HERE/$part.sh ;;
+	esac
 	printf '\n== %s\n' "$part"
 	start=$SECONDS
 	: >"$results"

@@ -14,6 +14,7 @@ out here; the exit status is its own, or 125 if the guest died before the end.
     --cpus N          cores of Linux (1)
     --icount          time is the number of instructions: 1 us = 1000 (one CPU)
     --append ARGS     more for the kernel command line
+    --add SRC:DST     a file
     --qemu ARGS       more for QEMU, split at blanks
     --timeout SEC     (60)
     --name NAME       names the log files: NAME.console, NAME.secure (ffa-guest)
@@ -25,26 +26,27 @@ END
 }
 
 build() {
-	local ko kernel
+	local ko kernel module=$BUILD/ffa/module${KERNEL:+-$KERNEL}
+	local cross=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
 	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_FFA[@]}"
 	kernel=$("$HERE/kernels.sh" "arm64${KERNEL:+-$KERNEL}")
 	eval "$kernel"
-	ko=$("$HERE/modules.sh" -o "$BUILD/modules/arm64${KERNEL:+-$KERNEL}" "$KDIR" ARCH=arm64 \
-		CROSS_COMPILE=aarch64-linux-gnu- CONFIG_VIRTIO_MSG_FFA=m \
+	ko=$("$HERE/modules.sh" -o "$BUILD/modules/arm64${KERNEL:+-$KERNEL}" "$KDIR" "${cross[@]}" \
+		CONFIG_VIRTIO_MSG_FFA=m \
 		CONFIG_VIRTIO_MSG_LOOPBACK= CONFIG_VIRTIO_MSG_AMP= CONFIG_VIRTIO_MSG_AMP_PCI=)
-	mkdir -p "$BUILD/ffa/module${KERNEL:+-$KERNEL}"
+	mkdir -p "$module"
 	# Copies, as Kbuild writes beside the sources.
-	cp -u -t "$BUILD/ffa/module${KERNEL:+-$KERNEL}" "$HERE"/ffa/module/*
+	cp -u -t "$module" "$HERE"/ffa/module/*
 	run_logged ffa-module "building modules for guests" flock "$BUILD/ffa/lock" \
-		make -C "$KDIR" M="$BUILD/ffa/module${KERNEL:+-$KERNEL}" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
+		make -C "$KDIR" M="$module" "${cross[@]}" \
 		KCFLAGS="-I$ROOT/include -I$ROOT/include/uapi" modules
 	run_logged ffa-secure "building the secure side" flock "$BUILD/ffa/lock" \
 		make -C "$HERE/ffa" O="$BUILD/ffa" secure.elf
 	echo "export FFA_IMAGE='$IMAGE' FFA_BUSYBOX='$BUSYBOX' FFA_KO='$ko' FFA_KDIR='$KDIR'" \
-		"FFA_MODULE='$BUILD/ffa/module${KERNEL:+-$KERNEL}'"
+		"FFA_MODULE='$module'"
 }
 
-name=ffa-guest knobs='' core='' cpus=1 icount='' append='' timeout=60 qemu=()
+name=ffa-guest knobs='' core='' cpus=1 icount='' append='' timeout=60 qemu=() adds=()
 while (($#)); do
 	case $1 in
 	--build)	build; exit ;;
@@ -53,6 +55,7 @@ while (($#)); do
 	--cpus)		cpus=$2 ;;
 	--icount)	icount=1; shift; continue ;;
 	--append)	append+=" $2" ;;
+	--add)		adds+=("$2") ;;
 	--qemu)		read -ra words <<<"$2"; qemu+=("${words[@]}") ;;
 	--timeout)	timeout=$2 ;;
 	--name)		name=$2 ;;
@@ -81,11 +84,15 @@ trap finish EXIT
 root=$dir/root
 
 modules=$root/lib/modules/$(<"$FFA_KDIR/include/config/kernel.release")
-mkdir -p "$root"/{bin,dev,proc,sys,tmp} "$modules"
+mkdir -p "$root"/{bin,dev,mnt,proc,sys,tmp} "$modules"
 cp "$FFA_BUSYBOX" "$root/bin/busybox"
-cp -t "$modules" "$FFA_KO"/virtio_msg{,_ffa}.ko "$FFA_MODULE"/*.ko "$FFA_KDIR"/modules.{order,builtin*}
+cp -t "$modules" "$FFA_KO"/virtio_msg{,_ffa}.ko "$FFA_MODULE"/*.ko \
+	"$FFA_KDIR"/modules.{order,builtin*}
 PATH=$PATH:/sbin:/usr/sbin depmod -b "$root" "${modules##*/}"
 cp "$HERE/ffa/guest.sh" "$root/guest.sh"
+for a in "${adds[@]}"; do
+	cp "${a%%:*}" "$root${a#*:}"
+done
 printf '%s\n' "$*" >"$root/command"
 # There is one serial line. The kernel is quiet while COMMAND has it, unless it
 # panics, and says afterwards what it had to say.
@@ -139,9 +146,11 @@ timeout --foreground -k 5 "$timeout" qemu-system-aarch64 "${args[@]}" \
 	-append "$start $linux$append" \
 	-chardev "file,id=secure,path=$dir/secure" \
 	-semihosting-config "enable=on,target=native,chardev=secure" \
-	-chardev "stdio,id=out,signal=off" -serial chardev:out -monitor none "${qemu[@]}" </dev/null |
+	-chardev "stdio,id=out,signal=off" -serial chardev:out -monitor none \
+	"${qemu[@]}" </dev/null |
 	tee "$dir/console" |
-	sed -u -n '/^@begin/,/^@exit/p' | sed -u '/^@begin\r\?$/d; /^@exit [0-9]*\r\?$/d' || rc=$?
+	sed -u -n '/^@begin/,/^@exit/p' |
+	sed -u '/^@begin\r\?$/d; /^@exit [0-9]*\r\?$/d' || rc=$?
 
 status=$(sed -n 's/^@exit \([0-9]*\)\r\?$/\1/p' "$dir/console" | tail -n 1)
 [[ ! $status ]] || exit "$status"

@@ -202,7 +202,8 @@ if [[ ${1:-} == --refresh ]]; then
 	shift
 fi
 what=${1:-}
-[[ $what =~ ^(stock|source|sparse|arm64(-64k|-debug)?)$ ]] || die "usage: kernels.sh [--refresh] stock|source|sparse|arm64[-64k|-debug]"
+[[ $what =~ ^(stock|source|sparse|arm64(-64k|-debug)?)$ ]] ||
+	die "usage: kernels.sh [--refresh] stock|source|sparse|arm64[-64k|-debug]"
 dir=$CACHE/$what
 current=$dir/current
 

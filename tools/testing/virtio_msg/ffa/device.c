@@ -227,7 +227,7 @@ static void kick(struct device *dev, struct vmsg_msg *msg)
 	struct queue *q = find_queue(dev, msg->vqueue.index);
 
 	if (!q || !q->enabled || msg->vqueue.next_offset) {
-		violation("device %u: kick of queue %u, status %x", dev->num,
+		violation("device %u: queue %u is kicked, status %x", dev->num,
 			  msg->vqueue.index, dev->status);
 		return;
 	}

@@ -9,7 +9,7 @@
  */
 #include <string.h>
 
-#include "secure.h"
+#include "el2.h"
 
 #define RAM		0x40000000ull
 #define RAM_SIZE	0x20000000ull
@@ -48,27 +48,6 @@
 
 /* The interrupt that wakes the core of the devices */
 #define WAKE			10
-
-/* What start.S hands over */
-struct core {
-	u64 entry;
-	u64 context;
-	u64 stack;
-};
-
-struct entry {
-	u64 dtb;
-	u64 kernel;
-};
-
-void secondary_start(void);
-void device_start(void);
-struct entry el2_main(void);
-void el2_devices(void);
-void el2_trap(u64 *x);
-void el2_died(u64 esr, u64 elr, u64 far);
-
-extern u8 stacks_end[];
 
 static struct core cores[MAX_CORES];
 static u32 lock;
@@ -277,15 +256,19 @@ void el2_died(u64 esr, u64 elr, u64 far)
 	call(PSCI_SYSTEM_OFF, 0, 0, 0);
 }
 
+static void write_register(u64 address, u32 value)
+{
+	asm volatile("str %w0, [%1]" : : "r"(value), "r"(address) : "memory");
+}
+
 /* WAKE gets through to this core. Distributor and other cores are Linux's. */
 static void listen(void)
 {
-	volatile u8 *gicr = (void *)(GICR + knobs.core * GICR_SIZE);
-	u64 one = 1, lowest = 0xff;
+	u64 gicr = GICR + knobs.core * GICR_SIZE, one = 1, lowest = 0xff;
 
-	*(volatile u32 *)(gicr + GICR_WAKER) = 0;
-	*(volatile u32 *)(gicr + GICR_GROUP) |= 1u << WAKE;
-	*(volatile u32 *)(gicr + GICR_ENABLE) = 1u << WAKE;
+	write_register(gicr + GICR_WAKER, 0);
+	write_register(gicr + GICR_GROUP, 1u << WAKE);
+	write_register(gicr + GICR_ENABLE, 1u << WAKE);
 	asm volatile("msr " ICC_PMR ", %0" : : "r"(lowest));
 	asm volatile("msr " ICC_IGRPEN1 ", %0\n\tisb" : : "r"(one));
 }

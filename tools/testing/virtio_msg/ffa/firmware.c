@@ -37,10 +37,10 @@
 #define FFA_LAST			0x8400009f
 
 /* Properties of partitions */
-#define TAKES_DIRECT		(1u << 0 | 1u << 9)
-#define TAKES_INDIRECT		(1u << 2)
-#define HAS_NOTIFICATIONS	(1u << 3)
-#define IS_64BIT		(1u << 8)
+#define TAKES_DIRECT		0x201
+#define TAKES_INDIRECT		0x004
+#define HAS_NOTIFICATIONS	0x008
+#define IS_64BIT		0x100
 
 /* Head of an indirect message */
 #define HEAD_OFFSET	8
@@ -412,7 +412,8 @@ void secure_verdict(void)
 	log_line(LOG_VERDICT, "count shared %u", calls[FFA_MEM_SHARE & 0xff]);
 	log_line(LOG_VERDICT, "count fragments %u", calls[FFA_MEM_FRAG_TX & 0xff]);
 	log_line(LOG_VERDICT, "count notified %u", calls[FFA_NOTIFICATION_GET & 0xff]);
-	log_line(LOG_VERDICT, "verdict: violations %u, shares left %u, areas left %u, notifications left %u, faults unseen %u",
+	log_line(LOG_VERDICT,
+		 "verdict: violations %u; left: shares %u, areas %u, notifications %u; unseen: faults %u",
 		 log_violations(), memory_left(), partitions_areas_left(),
 		 notify_left(), fault_unseen());
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=dash
+# shellcheck shell=dash disable=SC2015,SC3045
 #
 # What the tests of the FF-A bus do in the guest; sourced there by /init of
 # ffa-guest.sh. Every function returns false, and has said why, when something is
@@ -73,9 +73,9 @@ down() {
 disk() {
 	disk_dev=${2:-/dev/vda}
 	dd if=/dev/urandom of=/tmp/pattern bs=64k count=$((${1:-1} * 16)) 2>/dev/null &&
-		dd if=/tmp/pattern of=$disk_dev bs=64k conv=fsync 2>/dev/null &&
-		blockdev --flushbufs $disk_dev &&
-		dd if=$disk_dev of=/tmp/back bs=64k count=$((${1:-1} * 16)) 2>/dev/null ||
+		dd if=/tmp/pattern of="$disk_dev" bs=64k conv=fsync 2>/dev/null &&
+		blockdev --flushbufs "$disk_dev" &&
+		dd if="$disk_dev" of=/tmp/back bs=64k count=$((${1:-1} * 16)) 2>/dev/null ||
 		fail "I/O on the disk" || return 1
 	cmp /tmp/pattern /tmp/back || fail "what was read is not what was written"
 }
@@ -125,7 +125,7 @@ console_line() {
 order() {
 	echo "!$*" | dd of=/dev/vda bs=512 seek=8000 conv=sync,fsync 2>/dev/null &&
 		blockdev --flushbufs /dev/vda &&
-		[ "$(dd if=/dev/vda bs=512 skip=8000 count=1 2>/dev/null | head -n 1)" = done ] ||
+		[ "$(dd if=/dev/vda bs=512 skip=8000 count=1 2>/dev/null | head -n 1)" = "done" ] ||
 		fail "it does not: $*"
 }
 
@@ -166,8 +166,8 @@ hotplug() {
 		order resize 8192 && wait_for grep -qx 8192 /sys/block/vda/size
 }
 
-# Devices and buses sleep, the machine does not.
-suspend() {
+# doze: devices and buses sleep, the machine does not
+doze() {
 	echo devices >/sys/power/pm_test && echo freeze >/sys/power/state ||
 		fail "the system does not sleep"
 }
@@ -180,7 +180,7 @@ complaints() {
 # All that a bus and its devices do in their lives
 life() {
 	up && works && hotplug && rebind 2 virtio_blk && rebind 5 virtio_rng &&
-		works && rebind_partition && works && suspend && works &&
+		works && rebind_partition && works && doze && works &&
 		reload 2 && down && complaints
 }
 
@@ -216,7 +216,7 @@ works_twin() {
 # survive N: loads and unloads until all goes well, N times at most
 survive() {
 	PATIENCE=15
-	for survive_turn in $(seq "$1"); do
+	for _ in $(seq "$1"); do
 		modprobe virtio_msg_ffa timeout_ms=200 || fail "modprobe" || return 1
 		if (usual && disk && rng 5) >/tmp/why 2>&1; then
 			PATIENCE=1000

@@ -33,9 +33,10 @@
 #define USED		0x2000
 #define DATA		0x3000
 
-#define VERSION_1	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_ACCESS_PLATFORM)
+/* VIRTIO_F_VERSION_1, VIRTIO_F_ACCESS_PLATFORM */
+#define VERSION_1	0x300000000ull
 
-static u8 ram[SIZE] __attribute__((aligned(4096)));
+static u8 ram[SIZE];
 static unsigned int interrupts;
 static bool loud;
 static u64 x[NUM_REGS];
@@ -686,7 +687,7 @@ static void test_rules(void)
 		rules[n]();
 		if (log_violations() == 1)
 			continue;
-		printf("# rule %u of test_rules: %u violations\n", n,
+		printf("# rule %u: %u violations\n", n,
 		       log_violations());
 		failures++;
 	}

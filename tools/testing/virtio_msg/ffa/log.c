@@ -9,6 +9,9 @@
 
 #include "secure.h"
 
+/* What such lines begin with */
+#define VIOLATION	"violation: "
+
 static char line[256];
 static unsigned int used;
 static unsigned int violations;
@@ -102,7 +105,7 @@ void violation(const char *format, ...)
 	va_list args;
 
 	violations++;
-	put_string("violation: ");
+	put_string(VIOLATION);
 	va_start(args, format);
 	vformat(format, args);
 	va_end(args);

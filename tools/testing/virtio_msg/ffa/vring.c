@@ -10,21 +10,21 @@
 /* One aligned access, as the other side may be writing. */
 static bool load16(struct partition *p, u64 address, u16 *value)
 {
-	volatile u16 *at = area_at(p, address, sizeof(*at));
+	u16 *at = area_at(p, address, sizeof(*at));
 
 	if (!at)
 		return false;
-	*value = *at;
+	*value = __atomic_load_n(at, __ATOMIC_RELAXED);
 	return true;
 }
 
 static bool store16(struct partition *p, u64 address, u16 value)
 {
-	volatile u16 *at = area_at(p, address, sizeof(*at));
+	u16 *at = area_at(p, address, sizeof(*at));
 
 	if (!at)
 		return false;
-	*at = value;
+	__atomic_store_n(at, value, __ATOMIC_RELAXED);
 	return true;
 }
 
