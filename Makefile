@@ -29,7 +29,7 @@ demo: ## boot a kernel whose disk is a program, and use that disk
 demo-amp: ## the same with the program outside of the guest, over shared memory
 	@$(T)/demo-amp.sh
 
-check: ## all five checks below, added up
+check: ## all checks below, added up
 	@$(T)/check.sh
 
 check-static: ## checkpatch, kernel-doc, sparse, warnings, shellcheck
@@ -46,6 +46,12 @@ check-guest: ## the selftests, in a guest with a stock kernel
 
 check-amp: ## devices that are programs here, drivers in a guest, shared memory between
 	@$(T)/amp-tests.sh
+
+demo-ffa: ## a disk and an entropy source in a made-up secure world, on arm64
+	@$(T)/demo-ffa.sh
+
+check-ffa: ## devices in that secure world, and everything that may go wrong there
+	@$(T)/ffa-tests.sh
 
 modules: ## the modules for your kernel; KDIR=stock or KDIR=/build/folder for others
 	@$(T)/modules.sh $(KDIR)
@@ -68,5 +74,5 @@ clean: ## remove build/ (downloads and kernels stay in the cache)
 .DEFAULT:
 	@echo "There is no target $@."; $(HELP); false
 
-.PHONY: help demo demo-amp check check-static check-kunit check-intree check-guest check-amp \
-	modules figures bench-amp patch tools clean
+.PHONY: help demo demo-amp demo-ffa check check-static check-kunit check-intree check-guest \
+	check-amp check-ffa modules figures bench-amp patch tools clean

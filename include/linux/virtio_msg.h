@@ -118,10 +118,9 @@ void virtio_msg_bus_receive_all(struct virtio_msg_bus *bus, const void *frames,
 int virtio_msg_bus_used(struct virtio_msg_bus *bus, u16 dev_num, u32 index);
 void virtio_msg_bus_tx_room(struct virtio_msg_bus *bus);
 
-#ifdef CONFIG_PM_SLEEP
+/* Only with CONFIG_PM_SLEEP. */
 int virtio_msg_bus_freeze(struct virtio_msg_bus *bus);
 int virtio_msg_bus_restore(struct virtio_msg_bus *bus);
-#endif
 void virtio_msg_bus_shutdown(struct virtio_msg_bus *bus);
 
 struct virtio_msg_pool *virtio_msg_pool_create(void *vaddr, u64 address,

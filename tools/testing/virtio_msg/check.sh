@@ -9,15 +9,15 @@
 all=$((!$#))
 cold source
 if ((all)); then
-	set -- static kunit intree guest amp
+	set -- static kunit intree guest amp ffa
 	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_STATIC[@]}" \
-		"${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}"
+		"${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}" "${NEEDS_FFA[@]}"
 fi
 results=$BUILD/results
 failed=()
 for part; do
 	case $part in
-	guest|amp)	script=$HERE/$part-tests.sh ;;
+	guest|amp|ffa)	script=$HERE/$part-tests.sh ;;
 	*)		script=$HERE/$part.sh ;;
 	esac
 	printf '\n== %s\n' "$part"

@@ -7,6 +7,10 @@
 #   kernels.sh stock    Debian 12's own 6.12 kernel: image, modules, headers
 #   kernels.sh source   the newest packaged kernel source
 #   kernels.sh sparse   a sparse that is new enough for the newest source
+#   kernels.sh arm64    the newest source as a small kernel for arm64, with
+#                       FF-A and without our modules; a busybox for it
+#   kernels.sh arm64-64k, arm64-debug
+#                       the same with pages of 64 KiB, with KASAN and lockdep
 #
 # Prints shell assignments (KVER=... KDIR=...) for "eval". Versions move every
 # week, so the newest is looked up, and looked up again after two weeks or with
@@ -42,7 +46,7 @@ apt_for() {
 	APT=(-q -o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null
 		-o Dir::Etc::preferencesparts=/dev/null -o Dir::Etc::preferences=/dev/null
 		-o "Dir::State::Lists=$dir/lists" -o "Dir::Cache=$dir/cache"
-		-o Dir::State::status=/dev/null -o APT::Architecture=amd64
+		-o Dir::State::status=/dev/null -o "APT::Architecture=${ARCH:-amd64}"
 		-o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Sandbox::User=
 		-o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false)
 	run_logged "apt-${dir##*/}" "reading package lists: ${*##*/ }" apt-get "${APT[@]}" update ||
@@ -135,6 +139,61 @@ get_sparse() {
 
 finish_sparse() { :; }
 
+# What the drivers of virtio devices in the secure world need, and the tests. IOMMU
+# brings IOVA, which no symbol of its own can switch on.
+ARM64=(64BIT=y SMP=y NR_CPUS=4 PRINTK=y PRINTK_TIME=y BUG=y KALLSYMS=y TTY=y
+	SERIAL_AMBA_PL011=y SERIAL_AMBA_PL011_CONSOLE=y SERIAL_EARLYCON=y
+	BLK_DEV_INITRD=y BINFMT_ELF=y BINFMT_SCRIPT=y MODULES=y MODULE_UNLOAD=y
+	PROC_FS=y SYSFS=y SYSCTL=y DEVTMPFS=y SHMEM=y TMPFS=y DEBUG_FS=y FUTEX=y
+	EPOLL=y POSIX_TIMERS=y MULTIUSER=y ARM_FFA_TRANSPORT=y OF_RESERVED_MEM=y
+	IOMMU_SUPPORT=y IOMMU_IOVA=y VIRTIO_MENU=y VIRTIO=y VIRTIO_CONSOLE=y
+	HW_RANDOM=y HW_RANDOM_VIRTIO=y BLOCK=y BLK_DEV=y VIRTIO_BLK=y EXT2_FS=y
+	SUSPEND=y PM_DEBUG=y PM_SLEEP_DEBUG=y DEBUG_KERNEL=y DETECT_HUNG_TASK=y
+	SLUB_TINY=n CC_OPTIMIZE_FOR_PERFORMANCE=y)
+declare -A ARM64_MORE=([arm64]="" [arm64-64k]="ARM64_64K_PAGES=y"
+	[arm64-debug]="KASAN=y KASAN_GENERIC=y KASAN_INLINE=y PROVE_LOCKING=y
+	DEBUG_ATOMIC_SLEEP=y DEBUG_LIST=y DEBUG_OBJECTS=y DEBUG_OBJECTS_WORK=y
+	DEBUG_OBJECTS_TIMERS=y DEBUG_OBJECTS_FREE=y STACKTRACE=y FRAME_WARN=4096")
+
+build_arm64() {
+	local more
+	read -rd '' -a more <<<"${ARM64_MORE[$what]}" || true
+	export CROSS_COMPILE=aarch64-linux-gnu-
+	configure_kernel "$SRC" "$1/build" arm64 "${ARM64[@]}" "${more[@]}" &&
+		make -C "$SRC" O="$1/build" ARCH=arm64 -j"$JOBS" Image modules
+}
+
+get_arm64() {
+	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_FFA[@]}"
+	eval "$("$HERE/kernels.sh" source)"
+	with_lock build
+	cd "$1"
+	run_logged "build-$what" "building a kernel for arm64 (three minutes)" \
+		build_arm64 "$1" || return 1
+	ARCH=arm64 apt_for arm64 "deb $(mirror debian) bookworm" || return 1
+	run_logged fetch-arm64 "fetching busybox for arm64" fetch_unpack busybox-static:arm64 ||
+		return 1
+	echo "$(make -s -C "$SRC" kernelversion)-$(key_arm64)" >version
+	cat >result <<-END
+		KEY=$(key_arm64)
+		IMAGE=@/build/arch/arm64/boot/Image
+		KDIR=@/build
+		BUSYBOX=@/root/bin/busybox
+	END
+}
+
+# Kbuild wrote down where it built.
+finish_arm64() {
+	sed -i "s,$dir/new/,$1/,g" "$1/build/Makefile"
+}
+
+# Another configuration is another kernel.
+key_arm64() {
+	printf '%s\n' "${ARM64[@]}" "${ARM64_MORE[$what]}" | md5sum | cut -c 1-8
+}
+
+same_key() { [[ $what != arm64* ]] || grep -qx "KEY='$(key_arm64)'" "$current"; }
+
 # --- main -------------------------------------------------------------------
 
 refresh=
@@ -143,14 +202,15 @@ if [[ ${1:-} == --refresh ]]; then
 	shift
 fi
 what=${1:-}
-[[ $what =~ ^(stock|source|sparse)$ ]] || die "usage: kernels.sh [--refresh] stock|source|sparse"
+[[ $what =~ ^(stock|source|sparse|arm64(-64k|-debug)?)$ ]] ||
+	die "usage: kernels.sh [--refresh] stock|source|sparse|arm64[-64k|-debug]"
 dir=$CACHE/$what
 current=$dir/current
 
 mkdir -p "$dir"
 with_lock "fetch-$what"
 
-if [[ -s $current && ! $refresh && $(find "$current" -mtime "-$FRESH_DAYS") ]]; then
+if [[ -s $current && ! $refresh && $(find "$current" -mtime "-$FRESH_DAYS") ]] && same_key; then
 	cat "$current"
 	exit 0
 fi
@@ -160,7 +220,7 @@ need_packages "${NEEDS_MODULES[@]}"
 rm -rf "$dir/new"
 mkdir "$dir/new"
 set +e # not "if", inside which the shell ignores errors half way
-(set -e; "get_$what" "$dir/new")
+(set -e; "get_${what%%-*}" "$dir/new")
 rc=$?
 set -e
 if ((rc)); then
@@ -180,7 +240,7 @@ if [[ -e $dir/$version ]]; then
 else
 	mv "$dir/new" "$dir/$version"
 fi
-"finish_$what" "$dir/$version"
+"finish_${what%%-*}" "$dir/$version"
 sed "s,@,$dir/$version,; s/=\(.*\)/='\1'/" "$dir/$version/result" >"$current.new"
 mv "$current.new" "$current"
 # The one before stays, as a run may still be using it; older ones go.

@@ -213,6 +213,8 @@ NEEDS_GUEST=(qemu-system-x86 cpio kmod xz-utils e2fsprogs)
 command -v busybox >/dev/null || NEEDS_GUEST+=(busybox-static)
 NEEDS_TESTS=(fio)
 NEEDS_STATIC=(perl shellcheck)
+# The C library's headers alone: nothing is linked with it.
+NEEDS_FFA=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm cpio)
 
 # need_packages PACKAGE...: installs those that are missing.
 need_packages() {
