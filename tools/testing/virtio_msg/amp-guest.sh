@@ -259,15 +259,23 @@ cycles() {
 	done
 }
 
-# Nothing that is said from now on belongs to what was before.
+# mark TEXT: what the kernel says belongs to this from now on
 mark() {
-	echo "amp: $1" >/dev/kmsg
+	MARK=$1
+	echo "amp: $MARK" >/dev/kmsg
 }
 
-# no_complaint MARK: of the kernel, since then
+kernel_says() {
+	dmesg | sed "1,/] amp: $MARK\$/d"
+}
+
+# said TEXT: by the kernel, since mark
+said() {
+	kernel_says | grep -q "$1" || fail "the kernel has not said '$1'"
+}
+
 no_complaint() {
-	! dmesg | sed "1,/] amp: $1\$/d" |
-		grep -A 20 -E 'WARNING: |BUG: |BUG! |Oops|INFO: task|stall'
+	! kernel_says | grep -A 20 -E 'WARNING: |BUG: |BUG! |Oops|INFO: task|stall'
 }
 
 modprobe virtio_blk
