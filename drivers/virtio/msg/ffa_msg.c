@@ -219,8 +219,9 @@ static int vmsg_ffa_fetch_one(struct vmsg_ffa *ffa)
 		return -EBUSY;
 	if (answer.hdr.msg_id == VIRTIO_MSG_FFA_EVENT_POLL)
 		return 0;
-	vmsg_ffa_take(ffa, &answer, sizeof(answer));
-	return vmsg_ffa_is_event(&answer) ? 1 : -EPROTO;
+	/* It may also be the answer that an event came in place of. */
+	err = vmsg_ffa_take(ffa, &answer, sizeof(answer));
+	return !err || vmsg_ffa_is_event(&answer) ? 1 : -EPROTO;
 }
 
 /**
