@@ -54,7 +54,7 @@ validate them in one file that knows nothing else, so that it can be
 tested and fuzzed in user space from the same source.
 END
 add "virtio-msg: Add the transport core" \
-	"$m" ":!$m/loopback*" ":!$m/amp*" ":!$m/tests" include/linux/virtio_msg.h <<'END'
+	"$m" ":!$m/loopback*" ":!$m/amp*" ":!$m/ffa*" ":!$m/tests" include/linux/virtio_msg.h <<'END'
 Devices, virtqueues, bus instances and the memory pool. A bus driver
 hands messages over and says where memory can be shared; everything
 else is here, once for all of them. What a peer sends is validated
@@ -77,6 +77,16 @@ add "virtio-msg: Add AMP over PCI" "$m/amp_pci*" <<'END'
 PCI functions with such queues in a BAR. QEMU's inter-VM shared memory
 is one as well if somebody asks for it, and then carries devices that
 are programs on the host or in another virtual machine.
+END
+add "dt-bindings: virtio: Add memory for virtio-msg over FF-A" \
+	Documentation/devicetree <<'END'
+A partition may only be able to reach memory that was set apart for it
+when the system was built. Let a node name that memory.
+END
+add "virtio-msg: Add the FF-A bus" "$m/ffa*" include/uapi/linux/virtio_msg_ffa.h <<'END'
+Devices in the secure world or in another virtual machine: Arm's
+firmware carries the messages, and shares one piece of memory with each
+partition that has such devices. They see nothing else.
 END
 add "virtio-msg: Add KUnit tests" "$m/tests" <<'END'
 Whatever can go wrong between two sides that do not trust each other can
