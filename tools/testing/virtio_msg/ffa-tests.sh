@@ -75,7 +75,10 @@ for way in sri npi none poll old indirect indirect-npi; do
 		--core --cpus 2 --knobs "${knobs[$way]}" life
 done
 
-guest console "a console" --core --cpus 3 "up && console 20 && down"
+# Its driver spins until a line has arrived, and another core has to send it.
+guest console "a console, with cores that send for it" --core --cpus 3 \
+	--append "workqueue.unbound_cpus=1-2" \
+	"up && taskset 1 sh -c '. /guest.sh; console 20' && down"
 
 # --- partitions that are as they should not be, or not as usual ---------------
 
@@ -144,6 +147,11 @@ for kind in token id dev type big small cut noise error abort; do
 	done
 	guest "wrong-$kind" "answers with a wrong $kind, one at a time" \
 		--knobs "fault=${faults#,}" "survive 8 && works && down"
+done
+for fault in busy abort; do
+	LEFT="violations 0; left: shares 1, areas 1, notifications 0; unseen: faults 1" \
+		guest "dead-$fault" "a partition that gives up ($fault)" \
+		--knobs "log=1" "TIMEOUT=300 && up && works && dies $fault"
 done
 for seed in 1 2 3 4; do
 	guest "chaos-$seed" "wrong answers everywhere, for a while ($seed)" \

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The secure side of the FF-A tests: a console. It says "echo: ..." to every line
- * that it gets.
+ * The secure side of the FF-A tests: a console. It keeps the last line that it got,
+ * and says what it is told to. Never both at once by itself: Linux writes to a
+ * console with a lock held, which who takes an answer needs.
  */
+#include <string.h>
 #include <linux/virtio_ids.h>
 
 #include "secure.h"
@@ -10,33 +12,32 @@
 #define QUEUE_IN	0
 #define QUEUE_OUT	1
 
-/* Of the one console that there is */
+/* Of the one console that there is: the line that comes, and the last one */
 static char line[80];
 static unsigned int line_len;
-static char out[256];
+static char heard[80];
+static char out[80];
 static unsigned int out_first, out_last;
 
 void console_reset(void)
 {
 	line_len = 0;
+	heard[0] = 0;
 	out_first = 0;
 	out_last = 0;
 }
 
-/* What does not fit is lost. */
-static void say(const char *text)
+/* Until the end of a line; what does not fit is lost. */
+void console_say(const char *text)
 {
-	for (; *text && out_last - out_first < sizeof(out); text++)
+	for (; *text && *text != '\n' && out_last - out_first < sizeof(out) - 1; text++)
 		out[out_last++ % sizeof(out)] = *text;
+	out[out_last++ % sizeof(out)] = '\n';
 }
 
-static void take_line(void)
+bool console_heard(const char *text)
 {
-	line[line_len] = 0;
-	say("echo: ");
-	say(line);
-	say("\n");
-	line_len = 0;
+	return parse_word(&text, heard) && (!*text || *text == '\n');
 }
 
 static void take(struct partition *p, const struct chain *chain)
@@ -47,10 +48,13 @@ static void take(struct partition *p, const struct chain *chain)
 	for (at = 0; at < len; at++) {
 		if (!chain_read(p, chain, at, &c, 1))
 			return;
-		if (c == '\n')
-			take_line();
-		else if (c != '\r' && line_len < sizeof(line) - 1)
+		if (c == '\n') {
+			line[line_len] = 0;
+			memcpy(heard, line, sizeof(heard));
+			line_len = 0;
+		} else if (c != '\r' && line_len < sizeof(line) - 1) {
 			line[line_len++] = c;
+		}
 	}
 }
 

@@ -233,6 +233,7 @@ static void request2(u64 *x)
 	}
 	fault = p->echo ? FAULT_NONE : fault_find(frame);
 	if (fault == FAULT_BUSY || fault == FAULT_ABORT) {
+		partition_unheard(p, frame);
 		firmware_error(x, fault == FAULT_BUSY ? FFA_BUSY : FFA_ABORTED);
 		return;
 	}
@@ -280,6 +281,7 @@ static void send2(u64 *x)
 	memcpy(frame, message + offset, size);
 	fault = fault_find(frame);
 	if (fault == FAULT_BUSY || fault == FAULT_ABORT || p->out_num > MAX_OUT / 2) {
+		partition_unheard(p, frame);
 		firmware_error(x, fault == FAULT_ABORT ? FFA_ABORTED : FFA_BUSY);
 		return;
 	}

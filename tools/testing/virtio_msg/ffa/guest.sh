@@ -102,23 +102,20 @@ rng() {
 	[ "$rng_found" = "$*" ] || fail "entropy of devices $rng_found, not $*"
 }
 
-# console N: lines to the console, and what it says. The kernel writes with
-# interrupts off, and waits until each line has arrived.
+# console N: lines to the console, and from it
 console() {
-	for console_turn in $(seq "$1"); do
-		console_line || fail "turn $console_turn" || return 1
-	done
-}
-
-console_line() {
 	exec 4<>/dev/hvc0 || fail "no /dev/hvc0" || return 1
 	stty -F /dev/hvc0 raw -echo
-	echo "is there anybody?" >&4
-	console_said=
-	read -r -t 10 console_said <&4
+	for console_turn in $(seq "$1"); do
+		echo "to $console_turn" >&4
+		wait_for order "heard to $console_turn" &&
+			order "say from $console_turn" || return 1
+		console_said=
+		read -r -t 10 console_said <&4
+		[ "$console_said" = "from $console_turn" ] ||
+			fail "the console said in turn $console_turn: $console_said" || return 1
+	done
 	exec 4>&-
-	[ "$console_said" = "echo: is there anybody?" ] ||
-		fail "the console said: $console_said"
 }
 
 # order COMMAND: has the secure side do something, by a sector of its disk
@@ -211,6 +208,19 @@ devices_are() {
 works_twin() {
 	wait_for bound 0 1 && wait_for bound 1 1 && wait_for test -b /dev/vdb &&
 		disk && disk 1 /dev/vdb && rng 0 5
+}
+
+# dies FAULT: from some time on all requests get that, while somebody reads; the
+# driver lets go nevertheless
+dies() {
+	order "fault $1@a200x1000000" || return 1
+	dd if=/dev/hwrng of=/dev/null bs=64 2>/dev/null &
+	wait_for is_dead
+	down && said 'bytes are lost'
+}
+
+is_dead() {
+	dmesg | grep -q 'virtio_msg.*no answer'
 }
 
 # survive N: loads and unloads until all goes well, N times at most

@@ -305,6 +305,12 @@ bool partition_command(struct partition *p, const char *text)
 		fault_parse(text);
 		return true;
 	}
+	if (parse_word(&text, "say ")) {
+		console_say(text);
+		return true;
+	}
+	if (parse_word(&text, "heard "))
+		return console_heard(text);
 	if (parse_word(&text, "log "))
 		return parse_number(&text, &knobs.log);
 	return false;
@@ -436,6 +442,15 @@ static u16 unshare(struct partition *p, u16 num, u16 forced)
 		partition_tell(p);
 	}
 	return forced;
+}
+
+void partition_unheard(struct partition *p, const u8 *frame)
+{
+	struct area *area = area_find(p, get16(frame + VMSG_HDR_SIZE));
+
+	if ((frame[0] & VIRTIO_MSG_TYPE_BUS) &&
+	    frame[1] == VIRTIO_MSG_FFA_AREA_UNSHARE && area)
+		area->asked = true;
 }
 
 /* Everything is as it was when the machine came up. */

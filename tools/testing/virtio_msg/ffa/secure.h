@@ -307,6 +307,9 @@ extern const struct model rng_model, blk_model, console_model, idle_model;
 
 void blk_init(struct device *dev, u32 sectors);
 void console_reset(void);
+void console_say(const char *text);
+/* Is it what came last? */
+bool console_heard(const char *text);
 
 /* --- partition.c ---------------------------------------------------------- */
 
@@ -349,6 +352,8 @@ struct partition *partition_find(u16 id);
  */
 unsigned int partition_message(struct partition *p, u8 *frame,
 			       unsigned int size, enum fault fault);
+/* A request that does not get there: who has asked is not to blame. */
+void partition_unheard(struct partition *p, const u8 *frame);
 /* A frame that is to be fetched, or sent. */
 void partition_out(struct partition *p, const u8 *frame, unsigned int size);
 /* There are events: tell. */
@@ -359,7 +364,10 @@ void partition_send(struct partition *p);
 bool partitions_work(void);
 /* Does all, or has the core of the devices do it. */
 void partitions_run(void);
-/* "add 40", "remove 5", "resize 100": done at once. */
+/*
+ * "add 40", "remove 5", "resize 9000", "fault KIND@WHERE", "log 2", "say TEXT": done at
+ * once; "heard TEXT" is a question. Returns false for no, and for what nobody knows.
+ */
 bool partition_command(struct partition *p, const char *text);
 unsigned int partitions_areas_left(void);
 
