@@ -54,7 +54,8 @@ validate them in one file that knows nothing else, so that it can be
 tested and fuzzed in user space from the same source.
 END
 add "virtio-msg: Add the transport core" \
-	"$m" ":!$m/loopback*" ":!$m/amp*" ":!$m/ffa*" ":!$m/tests" include/linux/virtio_msg.h <<'END'
+	"$m" ":!$m/loopback*" ":!$m/amp*" ":!$m/ffa*" ":!$m/tests" \
+	include/linux/virtio_msg.h <<'END'
 Devices, virtqueues, bus instances and the memory pool. A bus driver
 hands messages over and says where memory can be shared; everything
 else is here, once for all of them. What a peer sends is validated
