@@ -737,9 +737,7 @@ static void amp_listen(struct kunit *test)
 
 	size = event_device(p, 3, VIRTIO_MSG_DEVICE_ADDED, frame);
 	KUNIT_ASSERT_EQ(test, 0, amp_peer_put(p, frame, 0, &size, 1));
-	KUNIT_EXPECT_TRUE(test, amp_peer_wait_bus(p, 0));
-	KUNIT_EXPECT_TRUE(test, drv_wait(probes() == 1));
-	io(p, fake_driver.drv, 3);
+	io(p, wait_up(p, 0, 1), 3);
 	KUNIT_EXPECT_EQ(test, p->bells, p->frames);
 }
 
@@ -752,9 +750,7 @@ static void amp_listen_has_spoken(struct kunit *test)
 	fake_dev_create(&p->fb, 3);
 	amp_peer_stand(p, 9, 17);
 	poke(p, p->to_dev.prod, 9);
-	amp_peer_connect(p);
-	KUNIT_EXPECT_TRUE(test, drv_wait(probes() == 1));
-	io(p, fake_driver.drv, 3);
+	io(p, link_up(p, 1), 3);
 }
 
 /* One that never sends anything is left as it is. */
@@ -1508,6 +1504,11 @@ static void amp_peer_flaps(struct kunit *test)
 		msleep(20);
 		KUNIT_EXPECT_EQ(test, amp_peer_driver_status(p),
 				VIRTIO_MSG_AMP_READY);
+		/* It may go from there, and come back. */
+		amp_peer_status(p, MAGIC, gone[i]);
+		KUNIT_EXPECT_TRUE(test, driver_is(p, VIRTIO_MSG_AMP_INIT));
+		amp_peer_status(p, MAGIC, VIRTIO_MSG_AMP_INIT);
+		KUNIT_EXPECT_TRUE(test, driver_is(p, VIRTIO_MSG_AMP_READY));
 		/* Ready, but it does not run: some must not be rung then. */
 		amp_peer_status(p, MAGIC, VIRTIO_MSG_AMP_READY);
 		KUNIT_EXPECT_TRUE(test, driver_is(p, VIRTIO_MSG_AMP_RUN));
@@ -1519,6 +1520,35 @@ static void amp_peer_flaps(struct kunit *test)
 	go_on(p);
 	io(p, wait_up(p, 0, 1), 5);
 	KUNIT_EXPECT_EQ(test, p->bells, p->frames);
+}
+
+/* A peer in RUN that is only slow to see that somebody has come anew. */
+static void amp_peer_slow(struct kunit *test)
+{
+	struct amp_peer *p;
+	struct fake_dev *fd;
+	struct fake_drv *drv;
+	int scanned;
+
+	p = new_link(test, &layout, &fd, &drv);
+	io(p, drv, 5);
+	hold_still(p);
+	/* This one could not say that it goes. */
+	virtio_msg_amp_dead(p->amp);
+	amp_peer_disconnect(p);
+	KUNIT_EXPECT_EQ(test, amp_peer_driver_status(p), VIRTIO_MSG_AMP_RUN);
+	scanned = scans(p);
+	amp_peer_connect(p);
+	KUNIT_EXPECT_TRUE(test, driver_is(p, VIRTIO_MSG_AMP_INIT));
+	amp_peer_interrupt(p);
+	msleep(50);
+	KUNIT_EXPECT_EQ(test, amp_peer_driver_status(p), VIRTIO_MSG_AMP_INIT);
+	WRITE_ONCE(p->frozen, false);
+	WRITE_ONCE(p->deaf, false);
+	drv = wait_up(p, scanned, 2);
+	/* Both began at 0. */
+	KUNIT_EXPECT_LT(test, number(p, p->to_dev.prod), 40);
+	io(p, drv, 100);
 }
 
 static const struct amp_format standing[] = {
@@ -1578,11 +1608,9 @@ static void amp_peer_stands(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, poll_until(p->bells));
 	KUNIT_EXPECT_EQ(test, number(p, p->to_drv.cons), 17);
 	go_on(p);
-	amp_peer_wait_bus(p, 0);
-	if (p->info.pool) {
-		KUNIT_ASSERT_TRUE(test, drv_wait(probes() == 1));
+	wait_up(p, 0, !!p->info.pool);
+	if (p->info.pool)
 		io(p, fake_driver.drv, 2 * f->num);
-	}
 	pings(p, 2 * f->num);
 	KUNIT_EXPECT_FALSE(test, asked(p, 9));
 	KUNIT_EXPECT_EQ(test, fake_stat(&p->fb, VMSG_STAT_UNEXPECTED), 0);
@@ -1740,7 +1768,8 @@ static void amp_dead(struct kunit *test)
 	struct amp_peer *p = new_peer(test, f);
 	struct pinger *a[4];
 	unsigned int i, bells;
-	u8 *before;
+	u8 *before, frame[64];
+	size_t size;
 
 	/* Nobody is patient enough for that. */
 	p->info.timeout_ms = 60000;
@@ -1754,11 +1783,16 @@ static void amp_dead(struct kunit *test)
 			  poll_until((number(p, p->to_dev.prod) + f->num -
 				      p->rx_at) % f->num ==
 				     min_t(int, f->num - 1, ARRAY_SIZE(a))));
-	virtio_msg_amp_dead(p->amp);
-	for (i = 0; i < ARRAY_SIZE(a); i++)
-		KUNIT_EXPECT_EQ(test, pinger_result(a[i]), -ENODEV);
+	/* One frame is on its way, and told of when it is too late. */
+	p->mute = true;
+	size = event_used(p, 3, 0, frame);
+	KUNIT_ASSERT_EQ(test, 0, amp_peer_put(p, frame, 0, &size, 1));
 	before = copy_window(p);
 	bells = p->bells;
+	virtio_msg_amp_dead(p->amp);
+	amp_peer_interrupt(p);
+	for (i = 0; i < ARRAY_SIZE(a); i++)
+		KUNIT_EXPECT_EQ(test, pinger_result(a[i]), -ENODEV);
 	KUNIT_EXPECT_TRUE(test, drv_wait(removes() == 1));
 	KUNIT_EXPECT_TRUE(test, peer_wait(p, atomic_read(&p->cuts)));
 	amp_peer_interrupt(p);
@@ -2048,6 +2082,7 @@ static struct kunit_case amp_cases[] = {
 	KUNIT_CASE(amp_peer_leaves_silently),
 	KUNIT_CASE(amp_status_bits),
 	KUNIT_CASE(amp_peer_flaps),
+	KUNIT_CASE(amp_peer_slow),
 	KUNIT_CASE_PARAM(amp_peer_stands, standing_gen_params),
 	KUNIT_CASE(amp_peer_stands_pool),
 	KUNIT_CASE(amp_peer_stands_words),
