@@ -164,7 +164,7 @@ static u32 next_random(void)
 static bool loses(enum fault fault, u16 what)
 {
 	if (what == VIRTIO_MSG_EVENT_AVAIL)
-		return fault == FAULT_ABORT;
+		return fault == FAULT_ABORT || fault == FAULT_ZERO;
 	return what == POLL && fault != FAULT_BUSY && fault != FAULT_YIELD &&
 	       fault != FAULT_INTERRUPT;
 }
