@@ -5,6 +5,9 @@
  * They call what include/linux/virtio_msg_amp.h offers and look at what the
  * device side of amp_peer.c can see. Most of them run for every format of the
  * memory and for every way in which a peer may work.
+ *
+ * What they cannot see: a lock that is missing where only another CPU gets in
+ * between, and what the second look of every second makes good.
  */
 #include <kunit/run-in-irq-context.h>
 #include <kunit/test.h>
