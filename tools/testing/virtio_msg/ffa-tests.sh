@@ -32,7 +32,8 @@ guest() {
 	out=$("$HERE/ffa-guest.sh" --name "$name" "$@" 2>&1) || rc=$?
 	verdict=$(sed -n 's/^verdict: //p' "$LOGS/$name.secure")
 	if ((!rc)) && [[ $verdict == "$want" ]]; then
-		printf '%s\n' "$out" | grep '^# figure' || true
+		printf '%s\n' "$out" | sed -n 's/^# figure [^ ]* /     /p' |
+			tee -a "$BUILD/ffa/figures"
 		pass "$text"
 		return
 	fi
@@ -79,6 +80,10 @@ done
 guest console "a console, with cores that send for it" --core --cpus 3 \
 	--append "workqueue.unbound_cpus=1-2" \
 	"up && taskset 1 sh -c '. /guest.sh; console 20' && down"
+
+rm -f "$BUILD/ffa/figures"
+guest figures "what requests cost, in instructions" --icount --knobs "echo=1 many=1" \
+	"up && wait_for device 100 && costs && down"
 
 # --- partitions that are as they should not be, or not as usual ---------------
 

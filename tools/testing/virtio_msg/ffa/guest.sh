@@ -181,6 +181,19 @@ life() {
 		reload 2 && down && complaints
 }
 
+# Under icount a nanosecond is an instruction. The module says what it measures.
+costs() {
+	costs_file=/sys/bus/virtio/devices/$(device 2)/virtio_msg/requests
+	costs_before=$(cat "$costs_file")
+	rebind 2 virtio_blk || return 1
+	echo "# figure ffa_bind_pairs $(($(cat "$costs_file") - costs_before)) pairs" \
+		"of messages to reset virtio_blk and bind it again"
+	modprobe ffa_measure && dmesg | sed -n 's/.*\(# figure \)/\1/p' >/tmp/figures &&
+		[ "$(grep -c . /tmp/figures)" = 3 ] || fail "no figures" || return 1
+	cat /tmp/figures
+	rmmod ffa_measure
+}
+
 # --- for what is not as usual ---------------------------------------------------
 
 # said TEXT: by the kernel

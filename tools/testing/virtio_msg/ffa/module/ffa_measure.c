@@ -3,7 +3,8 @@
  * For the FF-A tests: what a request costs. It is the driver of a device that does
  * nothing, and writes its status again and again: by the driver of the bus, and by
  * the same message sent without it; and there is a partition that answers with
- * what it got. Says so in lines "# figure NAME VALUE UNIT TEXT".
+ * what it got. Says so in lines "# figure NAME VALUE UNIT TEXT",
+ * for clocks in which an instruction is a nanosecond (ffa-guest.sh --icount).
  */
 #include <linux/arm_ffa.h>
 #include <linux/ktime.h>
@@ -61,11 +62,11 @@ static int idle_probe(struct virtio_device *vdev)
 
 	if (!echo)
 		return -ENODEV;
-	pr_info("# figure ffa_echo_ns %llu ns a bare FFA_MSG_SEND_DIRECT_REQ2 to a partition that answers with what it got\n",
+	pr_info("# figure ffa_echo_ns %llu instructions of a bare FFA_MSG_SEND_DIRECT_REQ2 to a partition that answers with what it got\n",
 		measure(vdev, echo));
-	pr_info("# figure ffa_raw_ns %llu ns the same with a request that the device answers\n",
+	pr_info("# figure ffa_raw_ns %llu instructions of the same with a request that the device answers\n",
 		measure(vdev, fdev));
-	pr_info("# figure ffa_request_ns %llu ns that request by the driver of the bus\n",
+	pr_info("# figure ffa_request_ns %llu instructions of that request by the driver of the bus\n",
 		measure(vdev, NULL));
 	return 0;
 }
