@@ -161,16 +161,21 @@ terminated() {
 asleep() {
 	in_guest "disks layout && VIRTIO=\$(basename \$(device layout 0))" || return 1
 	kill -STOP "${PEER_PID[layout]}"
-	in_guest "echo \$VIRTIO >/sys/bus/virtio/drivers/virtio_blk/unbind"
+	in_guest "echo \$VIRTIO >/sys/bus/virtio/drivers/virtio_blk/unbind" || return 1
 	kill -CONT "${PEER_PID[layout]}"
 	in_guest "wait_for no_stuck_task" &&
 		in_guest "echo \$VIRTIO >/sys/bus/virtio/drivers/virtio_blk/bind" && working &&
 		in_guest "disks layout && verify_disks \$DISKS"
 }
 
+# In order, and without a word
 rebooted() {
+	rebooted_by ask "reboot -f" && rebooted_by monitor system_reset
+}
+
+rebooted_by() {
 	in_guest "disks ${PEERS[*]} && start_load \$DISKS" || return 1
-	ask "reboot -f"
+	"$@"
 	answer @up && introduce && in_guest "mark rebooted && take" && working &&
 		in_guest "disks ${PEERS[*]} && matrix \$DISKS"
 }
@@ -184,13 +189,13 @@ suspended() {
 }
 
 cycled() {
-	in_guest "growth 200 cycles layout 0 virtio_blk $((CYCLES / 3 + 1))"
+	in_guest "growth 100 cycles layout 0 virtio_blk $((CYCLES / 3 + 1))"
 }
 
 rebound() {
 	in_guest "load ${PEERS[*]} && each unbind ${PEERS[*]} && loaded" &&
 		in_guest "each bind ${PEERS[*]}" && working &&
-		in_guest "growth 140 rebind layout 40"
+		in_guest "growth 80 rebind layout 40"
 }
 
 reloaded() {
@@ -237,7 +242,7 @@ scenario found "four functions are four buses with a disk and an rng each"
 scenario data "data are the same on both sides: 512 bytes to 64 KiB, depth 1 and 16"
 scenario entropy "each rng gives the sequence of its seed"
 scenario unplugged "a function is unplugged under I/O"
-scenario rebooted "the guest reboots under I/O"
+scenario rebooted "the guest reboots, and is reset, under I/O"
 scenario hotplug "devices come and go, also under I/O"
 scenario killed "a program dies by SIGKILL under I/O, and is started again"
 scenario killed_spsc "the same in a format in which nobody can tell"
