@@ -4,12 +4,12 @@
  *
  * One command a line, one line of answer on stdout: "ok ..." or "error ...".
  *
- *	add blk|rng SPEC	as on the command line
+ *	add MODEL SPEC		as on the command line
  *	remove NUM		"removed NUM" follows when it has left
- *	resize NUM BYTES [generic|range|data]
  *	needs-reset NUM
  *	stats
  *	quit
+ *	WORD NUM ARGS		what the device's model understands
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 #include "opts.h"
 
 #define CONTROL_LINE	1024
-#define COMMANDS	"add, remove, resize, needs-reset, stats and quit"
+#define COMMANDS	"add, remove, needs-reset, stats, quit, and those of the models"
 /*
  * A removed device answers requests for so long, as they may have crossed the
  * announcement; so often its model is given more time.
@@ -127,7 +127,7 @@ static struct vmsg_device *control_device(struct control *control,
 	struct vmsg_device *dev = NULL;
 	uint64_t num;
 
-	if (word && !opts_number(word, VMSG_MAX_DEVICES - 1, &num))
+	if (word && !vmsg_number(word, VMSG_MAX_DEVICES - 1, &num))
 		dev = vmsg_bus_find(control->bus, num);
 	if (dev && !vmsg_device_leaving(dev))
 		return dev;
@@ -144,7 +144,7 @@ static void control_add(struct control *control, char **state)
 	int ret;
 
 	if (!model) {
-		control_answer("error add what? blk or rng");
+		control_answer("error add what? A model, and its options");
 		return;
 	}
 	ret = opts_add(control->bus, model, spec ? spec : none, &dev);
@@ -167,38 +167,37 @@ static void control_remove(struct control *control, char **state)
 	control_timer_set(control, CONTROL_REAP_MS);
 }
 
-static void control_resize(struct control *control, char **state)
+/* What only the device's model knows. */
+static void control_model(struct control *control, const char *word,
+			  char **state)
 {
+	const struct vmsg_model *model;
 	struct vmsg_device *dev;
-	enum vmsg_config_form form = VMSG_CONFIG_DATA;
-	const char *bytes, *word;
-	uint64_t size;
-	int ret;
+	int ret = -ENOENT;
+	char none[1] = "";
+	char *args;
 
-	dev = control_device(control, strtok_r(NULL, " \t", state));
-	if (!dev)
-		return;
-	bytes = strtok_r(NULL, " \t", state);
-	word = strtok_r(NULL, " \t", state);
-	if (!vmsg_blk_is(dev)) {
-		control_answer("error device %u is not a blk",
-			       vmsg_device_num(dev));
+	args = strtok_r(NULL, " \t", state);
+	if (!args) {
+		control_answer("error no command '%s'; there are " COMMANDS,
+			       word);
 		return;
 	}
-	if (word && !strcmp(word, "generic"))
-		form = VMSG_CONFIG_GENERIC;
-	else if (word && !strcmp(word, "range"))
-		form = VMSG_CONFIG_RANGE;
-	else if (word && strcmp(word, "data"))
-		bytes = NULL;
-	ret = bytes ? opts_number(bytes, INT64_MAX, &size) : -EINVAL;
-	if (!ret)
-		ret = vmsg_blk_resize(dev, size, form);
-	if (ret)
-		control_answer("error resize %u: %s", vmsg_device_num(dev),
+	dev = control_device(control, args);
+	if (!dev)
+		return;
+	args = strtok_r(NULL, "", state);
+	model = vmsg_model_of(dev);
+	if (model && model->command)
+		ret = model->command(dev, word, args ? args : none);
+	if (ret == -ENOENT)
+		control_answer("error %s %u: a %s does not know that", word,
+			       vmsg_device_num(dev), vmsg_device_name(dev));
+	else if (ret)
+		control_answer("error %s %u: %s", word, vmsg_device_num(dev),
 			       strerror(-ret));
 	else
-		control_answer("ok resized %u", vmsg_device_num(dev));
+		control_answer("ok %s %u", word, vmsg_device_num(dev));
 }
 
 static void control_needs_reset(struct control *control, char **state)
@@ -223,8 +222,6 @@ static void control_command(struct control *control, char *line)
 		control_add(control, &state);
 	} else if (!strcmp(word, "remove")) {
 		control_remove(control, &state);
-	} else if (!strcmp(word, "resize")) {
-		control_resize(control, &state);
 	} else if (!strcmp(word, "needs-reset")) {
 		control_needs_reset(control, &state);
 	} else if (!strcmp(word, "stats")) {
@@ -234,8 +231,7 @@ static void control_command(struct control *control, char *line)
 		control_answer("ok quit");
 		vmsg_loop_stop(vmsg_bus_loop(control->bus), 0);
 	} else {
-		control_answer("error no command '%s'; there are " COMMANDS,
-			       word);
+		control_model(control, word, &state);
 	}
 }
 

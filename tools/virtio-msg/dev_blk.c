@@ -498,17 +498,6 @@ err:
 }
 
 /**
- * vmsg_blk_is() - is it a block device?
- * @dev: any device
- *
- * Return: true if vmsg_blk_add() has made it.
- */
-bool vmsg_blk_is(const struct vmsg_device *dev)
-{
-	return vmsg_device_ops(dev) == &vmsg_blk_ops;
-}
-
-/**
  * vmsg_blk_resize() - change the capacity of a block device
  * @dev: the block device
  * @size: bytes, a multiple of 512 and not 0; a file is cut or grown to it
@@ -538,3 +527,82 @@ int vmsg_blk_resize(struct vmsg_device *dev, uint64_t size,
 				   sizeof(blk->config.capacity), form);
 	return 0;
 }
+
+static int vmsg_blk_set(void *params, const char *key, const char *value)
+{
+	struct vmsg_blk_params *blk = params;
+
+	if (!strcmp(key, "file")) {
+		blk->path = value;
+		return *value ? 0 : -EINVAL;
+	}
+	if (!strcmp(key, "size"))
+		return vmsg_number(value, INT64_MAX, &blk->size);
+	if (!strcmp(key, "queues"))
+		return vmsg_number_u32(value, VMSG_BLK_MAX_QUEUES, &blk->queues);
+	if (!strcmp(key, "queue-size"))
+		return vmsg_number_u32(value, 32768, &blk->queue_size);
+	if (!strcmp(key, "serial")) {
+		blk->serial = value;
+		return strlen(value) <= VMSG_BLK_SERIAL ? 0 : -ERANGE;
+	}
+	if (!strcmp(key, "ro")) {
+		blk->read_only = true;
+		return *value ? -EINVAL : 0;
+	}
+	return -ENOENT;
+}
+
+static struct vmsg_device *vmsg_blk_make(struct vmsg_bus *bus, uint32_t num,
+					 const uint8_t uuid[16], void *params)
+{
+	struct vmsg_blk_params *blk = params;
+
+	if (!blk->path) {
+		vmsg_warn("blk: there is no backing; say file=PATH");
+		errno = EINVAL;
+		return NULL;
+	}
+	memcpy(blk->uuid, uuid, sizeof(blk->uuid));
+	return vmsg_blk_add(bus, num, blk);
+}
+
+/* resize BYTES [generic|range|data] */
+static int vmsg_blk_command(struct vmsg_device *dev, const char *word,
+			    char *args)
+{
+	enum vmsg_config_form form = VMSG_CONFIG_DATA;
+	const char *bytes, *how;
+	uint64_t size;
+	char *state;
+	int ret;
+
+	if (strcmp(word, "resize"))
+		return -ENOENT;
+	bytes = strtok_r(args, " \t", &state);
+	how = strtok_r(NULL, " \t", &state);
+	if (how && !strcmp(how, "generic"))
+		form = VMSG_CONFIG_GENERIC;
+	else if (how && !strcmp(how, "range"))
+		form = VMSG_CONFIG_RANGE;
+	else if (!bytes || (how && strcmp(how, "data")))
+		return -EINVAL;
+	ret = vmsg_number(bytes, INT64_MAX, &size);
+	return ret ? ret : vmsg_blk_resize(dev, size, form);
+}
+
+const struct vmsg_model vmsg_blk_model = {
+	.name = "blk",
+	.help =
+"  --blk file=PATH[,KEY[=VALUE]]...   block device on a file or block device\n"
+"      size=BYTES       make the file, or let it grow, to this size\n"
+"      ro               read-only\n"
+"      queues=N         number of queues (1)\n"
+"      queue-size=N     descriptors of each queue (128)\n"
+"      serial=TEXT      serial number, up to 20 bytes\n",
+	.ops = &vmsg_blk_ops,
+	.params_size = sizeof(struct vmsg_blk_params),
+	.set = vmsg_blk_set,
+	.add = vmsg_blk_make,
+	.command = vmsg_blk_command,
+};

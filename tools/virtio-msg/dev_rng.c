@@ -172,3 +172,42 @@ err:
 	errno = error;
 	return NULL;
 }
+
+static int vmsg_rng_set(void *params, const char *key, const char *value)
+{
+	struct vmsg_rng_params *rng = params;
+
+	if (!strcmp(key, "source")) {
+		rng->source = value;
+		return *value ? 0 : -EINVAL;
+	}
+	if (!strcmp(key, "seed")) {
+		rng->seeded = true;
+		return vmsg_number(value, UINT64_MAX, &rng->seed);
+	}
+	if (!strcmp(key, "queue-size"))
+		return vmsg_number_u32(value, 32768, &rng->queue_size);
+	return -ENOENT;
+}
+
+static struct vmsg_device *vmsg_rng_make(struct vmsg_bus *bus, uint32_t num,
+					 const uint8_t uuid[16], void *params)
+{
+	struct vmsg_rng_params *rng = params;
+
+	memcpy(rng->uuid, uuid, sizeof(rng->uuid));
+	return vmsg_rng_add(bus, num, rng);
+}
+
+const struct vmsg_model vmsg_rng_model = {
+	.name = "rng",
+	.help =
+"  --rng [KEY=VALUE[,KEY=VALUE]...]   entropy source\n"
+"      source=PATH      where entropy comes from (/dev/urandom)\n"
+"      seed=N           a fixed sequence instead, for tests\n"
+"      queue-size=N     descriptors of its queue (64)\n",
+	.ops = &vmsg_rng_ops,
+	.params_size = sizeof(struct vmsg_rng_params),
+	.set = vmsg_rng_set,
+	.add = vmsg_rng_make,
+};

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "models.h"
 #include "opts.h"
 
 #define MAIN_VERSION	"0.1"
@@ -24,9 +25,7 @@
 #define MAIN_POLL_MS	10
 
 enum {
-	OPT_BLK = 1,
-	OPT_RNG,
-	OPT_LINK,
+	OPT_LINK = 1,
 	OPT_POOL_SIZE,
 	OPT_KERNEL_POOL,
 	OPT_MAX_MSG_SIZE,
@@ -40,11 +39,11 @@ enum {
 	OPT_STATS,
 	OPT_HELP,
 	OPT_VERSION,
+	/* Beyond, and beyond "?": the models, in the order of vmsg_models. */
+	OPT_MODEL = 256,
 };
 
 static const struct option main_options[] = {
-	{ "blk", required_argument, NULL, OPT_BLK },
-	{ "rng", optional_argument, NULL, OPT_RNG },
 	{ "link", required_argument, NULL, OPT_LINK },
 	{ "pool-size", required_argument, NULL, OPT_POOL_SIZE },
 	{ "kernel-pool", no_argument, NULL, OPT_KERNEL_POOL },
@@ -59,27 +58,21 @@ static const struct option main_options[] = {
 	{ "stats", no_argument, NULL, OPT_STATS },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
-	{ 0 }
 };
 
-static const char main_help[] =
+#define MAIN_OPTIONS	(sizeof(main_options) / sizeof(main_options[0]))
+
+static const char main_help_start[] =
 "Usage: virtio-msg-device [OPTION]...\n"
 "Be one or more virtio devices for this machine's kernel, or for a virtual\n"
 "machine.\n"
 "\n"
-"Devices, each as often as you like:\n"
-"  --blk file=PATH[,KEY[=VALUE]]...   block device on a file or block device\n"
-"      size=BYTES       make the file, or let it grow, to this size\n"
-"      ro               read-only\n"
-"      queues=N         number of queues (1)\n"
-"      queue-size=N     descriptors of each queue (128)\n"
-"      serial=TEXT      serial number, up to 20 bytes\n"
-"      num=N            device number (the lowest one that is free)\n"
-"      uuid=UUID        UUID of the device (none)\n"
-"  --rng [KEY=VALUE[,KEY=VALUE]...]   entropy source\n"
-"      source=PATH      where entropy comes from (/dev/urandom)\n"
-"      seed=N           a fixed sequence instead, for tests\n"
-"      queue-size=N num=N uuid=UUID\n"
+"Devices, each as often as you like, with KEY=VALUE,... for all of them:\n"
+"  num=N            device number (the lowest one that is free)\n"
+"  uuid=UUID        UUID of the device (none)\n"
+"and by their kind:\n";
+
+static const char main_help_end[] =
 "\n"
 "The bus:\n"
 "  --link loopback[:PATH]   this machine's kernel (/dev/virtio-msg-lb)\n"
@@ -102,7 +95,7 @@ static const char main_help[] =
 "  --dialect 1|rfc          transport revision 1, or the RFC of late 2025 (1)\n"
 "\n"
 "  --control PATH           take commands from a FIFO, one a line: add, remove,\n"
-"                           resize, needs-reset, stats, quit\n"
+"                           needs-reset, stats, quit, and those of the models\n"
 "  --stats                  print counters at the end\n"
 "  --help, --version\n"
 "\n"
@@ -168,7 +161,7 @@ static int main_add_spec(struct main_state *state, const char *model,
 static int main_number(const char *option, const char *text, uint64_t max,
 		       uint64_t *value)
 {
-	int ret = opts_number(text, max, value);
+	int ret = vmsg_number(text, max, value);
 
 	if (ret)
 		vmsg_warn("--%s cannot be '%s': %s", option, text,
@@ -204,6 +197,36 @@ static int main_dialect(struct main_state *state, const char *text)
 	return -EINVAL;
 }
 
+static void main_print_help(void)
+{
+	const struct vmsg_model * const *model;
+
+	fputs(main_help_start, stdout);
+	for (model = vmsg_models; *model; model++)
+		fputs((*model)->help, stdout);
+	fputs(main_help_end, stdout);
+}
+
+/* The options of getopt_long(): ours and one for each model, or NULL. */
+static struct option *main_make_options(void)
+{
+	struct option *options;
+	size_t i, num = 0;
+
+	while (vmsg_models[num])
+		num++;
+	options = calloc(MAIN_OPTIONS + num + 1, sizeof(*options));
+	if (!options)
+		return NULL;
+	memcpy(options, main_options, sizeof(main_options));
+	for (i = 0; i < num; i++) {
+		options[MAIN_OPTIONS + i].name = vmsg_models[i]->name;
+		options[MAIN_OPTIONS + i].has_arg = optional_argument;
+		options[MAIN_OPTIONS + i].val = OPT_MODEL + i;
+	}
+	return options;
+}
+
 /* Returns 1 when there is nothing more to do. */
 static int main_option(struct main_state *state, int opt, int argc,
 		       char **argv)
@@ -212,14 +235,14 @@ static int main_option(struct main_state *state, int opt, int argc,
 	uint64_t number;
 	int ret = 0;
 
-	switch (opt) {
-	case OPT_BLK:
-		return main_add_spec(state, "blk", optarg);
-	case OPT_RNG:
+	if (opt >= OPT_MODEL) {
 		/* "--rng SPEC" as well as "--rng=SPEC" and "--rng" alone */
 		if (!optarg && optind < argc && argv[optind][0] != '-')
 			optarg = argv[optind++];
-		return main_add_spec(state, "rng", optarg ? optarg : none);
+		return main_add_spec(state, vmsg_models[opt - OPT_MODEL]->name,
+				     optarg ? optarg : none);
+	}
+	switch (opt) {
 	case OPT_LINK:
 		return main_link(state, optarg);
 	case OPT_POOL_SIZE:
@@ -268,7 +291,7 @@ static int main_option(struct main_state *state, int opt, int argc,
 		state->stats = true;
 		break;
 	case OPT_HELP:
-		fputs(main_help, stdout);
+		main_print_help();
 		return 1;
 	case OPT_VERSION:
 		puts("virtio-msg-device " MAIN_VERSION
@@ -282,19 +305,21 @@ static int main_option(struct main_state *state, int opt, int argc,
 
 static int main_parse(struct main_state *state, int argc, char **argv)
 {
-	int opt, ret;
+	struct option *options = main_make_options();
+	int opt, ret = options ? 0 : -ENOMEM;
 
-	while ((opt = getopt_long(argc, argv, "", main_options, NULL)) != -1) {
+	while (!ret &&
+	       (opt = getopt_long(argc, argv, "", options, NULL)) != -1)
 		ret = main_option(state, opt, argc, argv);
-		if (ret)
-			return ret;
-	}
+	free(options);
+	if (ret)
+		return ret;
 	if (optind < argc) {
 		vmsg_warn("'%s' is not an option; try --help", argv[optind]);
 		return -EINVAL;
 	}
 	if (!state->num_specs && !state->control_path) {
-		vmsg_warn("there is no device; say --blk or --rng, or --control to add some later");
+		vmsg_warn("there is no device; say --blk, --rng or another one of --help, or --control to add some later");
 		return -EINVAL;
 	}
 	if (state->ivshmem && state->lb_only) {

@@ -7,6 +7,44 @@
 
 #include "vmsg.h"
 
+/**
+ * struct vmsg_model - a kind of device that can be asked for by name
+ * @name: its name, also that of its option
+ * @help: what --help says of it: its keys, a line each, six blanks before them
+ * @ops: of all its devices
+ * @params_size: bytes of what its keys say, at least 1; zeros when nothing is said
+ * @set: a key has been given, @value is "" when it has none; both stay until
+ *	@add. -ENOENT = there is no such key, -EINVAL or -ERANGE = not this value.
+ *	"num" and "uuid" are read before.
+ * @add: make the device; @uuid is all zero for none. NULL with errno set when
+ *	that fails, and what went wrong has been said.
+ * @command: a line from the control FIFO for a device of this model: @word, and
+ *	the rest in @args. 0, -ENOENT = there is no such command, or another
+ *	negative errno value. Optional.
+ */
+struct vmsg_model {
+	const char *name;
+	const char *help;
+	const struct vmsg_device_ops *ops;
+	size_t params_size;
+	int (*set)(void *params, const char *key, const char *value);
+	struct vmsg_device *(*add)(struct vmsg_bus *bus, uint32_t num,
+				   const uint8_t uuid[16], void *params);
+	int (*command)(struct vmsg_device *dev, const char *word, char *args);
+};
+
+/* All of them, in the order of --help, and NULL. */
+extern const struct vmsg_model * const vmsg_models[];
+
+extern const struct vmsg_model vmsg_blk_model;
+extern const struct vmsg_model vmsg_rng_model;
+
+const struct vmsg_model *vmsg_model_find(const char *name);
+const struct vmsg_model *vmsg_model_of(const struct vmsg_device *dev);
+
+int vmsg_number(const char *text, uint64_t max, uint64_t *value);
+int vmsg_number_u32(const char *text, uint32_t max, uint32_t *value);
+
 /* Bytes of a blk device's serial number. */
 #define VMSG_BLK_SERIAL		20
 
@@ -32,7 +70,6 @@ struct vmsg_blk_params {
 
 struct vmsg_device *vmsg_blk_add(struct vmsg_bus *bus, uint32_t num,
 				 const struct vmsg_blk_params *params);
-bool vmsg_blk_is(const struct vmsg_device *dev);
 int vmsg_blk_resize(struct vmsg_device *dev, uint64_t size,
 		    enum vmsg_config_form form);
 

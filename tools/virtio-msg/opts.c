@@ -10,40 +10,6 @@
 #include "models.h"
 #include "opts.h"
 
-/**
- * opts_number() - read a number, perhaps with K, M or G behind it
- * @text: what is written
- * @max: largest value that makes sense
- * @value: the number
- *
- * Return: 0, -EINVAL or -ERANGE.
- */
-int opts_number(const char *text, uint64_t max, uint64_t *value)
-{
-	static const char units[] = "KMG";
-	unsigned int shift = 0;
-	const char *unit;
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
-	errno = 0;
-	*value = strtoull(text, &end, 0);
-	if (errno)
-		return -ERANGE;
-	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-	if (unit) {
-		shift = 10 * (unit - units + 1);
-		end++;
-	}
-	if (*end)
-		return -EINVAL;
-	if (*value > max >> shift)
-		return -ERANGE;
-	*value <<= shift;
-	return 0;
-}
-
 static const struct {
 	const char *name;
 	unsigned int bit;
@@ -118,13 +84,13 @@ static int opts_notif(char *text, struct vmsg_ivshmem_params *params)
 	}
 	if (each)
 		*each++ = '\0';
-	ret = opts_number(text, 64, &number);
+	ret = vmsg_number(text, 64, &number);
 	params->num_notif = number;
 	if (!ret && !number)
 		ret = -ERANGE;
 	if (ret || !each)
 		return ret;
-	ret = opts_number(each, 64, &number);
+	ret = vmsg_number(each, 64, &number);
 	params->notif_per_device = number;
 	return !ret && !number ? -ERANGE : ret;
 }
@@ -176,15 +142,6 @@ int opts_ivshmem(char *spec, struct vmsg_ivshmem_params *params)
 	return 0;
 }
 
-/* Everything that can be said about a device, whatever its model. */
-struct opts_device {
-	const char *model;
-	uint32_t num;
-	struct vmsg_blk_params blk;
-	struct vmsg_rng_params rng;
-	uint8_t uuid[16];
-};
-
 static int opts_uuid(const char *text, uint8_t uuid[16])
 {
 	unsigned int digits = 0;
@@ -206,93 +163,28 @@ static int opts_uuid(const char *text, uint8_t uuid[16])
 	return digits == 32 ? 0 : -EINVAL;
 }
 
-static int opts_u32(const char *text, uint32_t max, uint32_t *value)
-{
-	uint64_t number;
-	int ret;
+/* What can be said about every device. */
+struct opts_any {
+	uint32_t num;
+	uint8_t uuid[16];
+};
 
-	ret = opts_number(text, max, &number);
-	if (!ret)
-		*value = number;
-	return ret;
-}
-
-static int opts_set_any(struct opts_device *opts, const char *key,
-			const char *value)
+static int opts_set(const struct vmsg_model *model, struct opts_any *any,
+		    void *params, const char *key, const char *value)
 {
 	if (!strcmp(key, "num"))
-		return opts_u32(value, VMSG_MAX_DEVICES - 1, &opts->num);
+		return vmsg_number_u32(value, VMSG_MAX_DEVICES - 1, &any->num);
 	if (!strcmp(key, "uuid"))
-		return opts_uuid(value, opts->uuid);
-	return -ENOENT;
+		return opts_uuid(value, any->uuid);
+	return model->set(params, key, value);
 }
 
-static int opts_set_blk(struct opts_device *opts, const char *key,
-			const char *value)
+static int opts_read(const struct vmsg_model *model, char *spec,
+		     struct opts_any *any, void *params)
 {
-	struct vmsg_blk_params *blk = &opts->blk;
-
-	if (!strcmp(key, "file")) {
-		blk->path = value;
-		return *value ? 0 : -EINVAL;
-	}
-	if (!strcmp(key, "size"))
-		return opts_number(value, INT64_MAX, &blk->size);
-	if (!strcmp(key, "queues"))
-		return opts_u32(value, 256, &blk->queues);
-	if (!strcmp(key, "queue-size"))
-		return opts_u32(value, 32768, &blk->queue_size);
-	if (!strcmp(key, "serial")) {
-		blk->serial = value;
-		return strlen(value) <= VMSG_BLK_SERIAL ? 0 : -ERANGE;
-	}
-	if (!strcmp(key, "ro")) {
-		blk->read_only = true;
-		return *value ? -EINVAL : 0;
-	}
-	return opts_set_any(opts, key, value);
-}
-
-static int opts_set_rng(struct opts_device *opts, const char *key,
-			const char *value)
-{
-	struct vmsg_rng_params *rng = &opts->rng;
-
-	if (!strcmp(key, "source")) {
-		rng->source = value;
-		return *value ? 0 : -EINVAL;
-	}
-	if (!strcmp(key, "seed")) {
-		rng->seeded = true;
-		return opts_number(value, UINT64_MAX, &rng->seed);
-	}
-	if (!strcmp(key, "queue-size"))
-		return opts_u32(value, 32768, &rng->queue_size);
-	return opts_set_any(opts, key, value);
-}
-
-/**
- * opts_add() - add a device as somebody has described it
- * @bus: the bus
- * @model: "blk" or "rng"
- * @spec: key=value with commas between them; is changed
- * @dev: the device
- *
- * Return: 0, or a negative errno value; what went wrong has been said.
- */
-int opts_add(struct vmsg_bus *bus, const char *model, char *spec,
-	     struct vmsg_device **dev)
-{
-	struct opts_device opts = { .num = VMSG_ANY_NUM };
-	bool blk = !strcmp(model, "blk");
 	char *key, *value, *state;
 	int ret;
 
-	if (!blk && strcmp(model, "rng")) {
-		vmsg_warn("no device model is called '%s'; there are blk and rng",
-			  model);
-		return -EINVAL;
-	}
 	for (key = strtok_r(spec, ",", &state); key;
 	     key = strtok_r(NULL, ",", &state)) {
 		value = strchr(key, '=');
@@ -300,24 +192,49 @@ int opts_add(struct vmsg_bus *bus, const char *model, char *spec,
 			*value++ = '\0';
 		else
 			value = key + strlen(key);
-		ret = blk ? opts_set_blk(&opts, key, value) :
-			    opts_set_rng(&opts, key, value);
+		ret = opts_set(model, any, params, key, value);
 		if (ret == -ENOENT)
-			vmsg_warn("%s has no option '%s'; see --help", model,
-				  key);
+			vmsg_warn("%s has no option '%s'; see --help",
+				  model->name, key);
 		else if (ret)
 			vmsg_warn("%s: '%s' is not possible for %s: %s; see virtio-msg-device(1)",
-				  model, value, key, strerror(-ret));
+				  model->name, value, key, strerror(-ret));
 		if (ret)
 			return ret;
 	}
-	if (blk && !opts.blk.path) {
-		vmsg_warn("blk: there is no backing; say file=PATH");
+	return 0;
+}
+
+/**
+ * opts_add() - add a device as somebody has described it
+ * @bus: the bus
+ * @name: of its model
+ * @spec: key=value with commas between them; is changed
+ * @dev: the device
+ *
+ * Return: 0, or a negative errno value; what went wrong has been said.
+ */
+int opts_add(struct vmsg_bus *bus, const char *name, char *spec,
+	     struct vmsg_device **dev)
+{
+	const struct vmsg_model *model = vmsg_model_find(name);
+	struct opts_any any = { .num = VMSG_ANY_NUM };
+	void *params;
+	int ret;
+
+	if (!model) {
+		vmsg_warn("no device model is called '%s'; see --help", name);
 		return -EINVAL;
 	}
-	memcpy(opts.blk.uuid, opts.uuid, sizeof(opts.uuid));
-	memcpy(opts.rng.uuid, opts.uuid, sizeof(opts.uuid));
-	*dev = blk ? vmsg_blk_add(bus, opts.num, &opts.blk) :
-		     vmsg_rng_add(bus, opts.num, &opts.rng);
-	return *dev ? 0 : -errno;
+	params = calloc(1, model->params_size);
+	if (!params)
+		return -ENOMEM;
+	ret = opts_read(model, spec, &any, params);
+	if (!ret) {
+		*dev = model->add(bus, any.num, any.uuid, params);
+		if (!*dev)
+			ret = -errno;
+	}
+	free(params);
+	return ret;
 }

@@ -7,10 +7,9 @@
 
 #include "vmsg.h"
 
-int opts_number(const char *text, uint64_t max, uint64_t *value);
 int opts_ivshmem(char *spec, struct vmsg_ivshmem_params *params);
 int opts_features(const char *list, uint64_t *features);
-int opts_add(struct vmsg_bus *bus, const char *model, char *spec,
+int opts_add(struct vmsg_bus *bus, const char *name, char *spec,
 	     struct vmsg_device **dev);
 
 #endif /* _OPTS_H */

@@ -172,7 +172,7 @@ write_zeroes() {
 
 # resized BYTES FORM
 resized() {
-	tell blk "ok resized 0" resize 0 "$1" "$2" &&
+	tell blk "ok resize 0" resize 0 "$1" "$2" &&
 		wait_for resized_to "$1"
 }
 
