@@ -60,8 +60,6 @@ static const struct option main_options[] = {
 	{ "version", no_argument, NULL, OPT_VERSION },
 };
 
-#define MAIN_OPTIONS	(sizeof(main_options) / sizeof(main_options[0]))
-
 static const char main_help_start[] =
 "Usage: virtio-msg-device [OPTION]...\n"
 "Be one or more virtio devices for this machine's kernel, or for a virtual\n"
@@ -210,19 +208,21 @@ static void main_print_help(void)
 /* The options of getopt_long(): ours and one for each model, or NULL. */
 static struct option *main_make_options(void)
 {
-	struct option *options;
+	struct option *options, *option;
 	size_t i, num = 0;
 
 	while (vmsg_models[num])
 		num++;
-	options = calloc(MAIN_OPTIONS + num + 1, sizeof(*options));
+	options = calloc(1, sizeof(main_options) +
+			    (num + 1) * sizeof(*options));
 	if (!options)
 		return NULL;
 	memcpy(options, main_options, sizeof(main_options));
-	for (i = 0; i < num; i++) {
-		options[MAIN_OPTIONS + i].name = vmsg_models[i]->name;
-		options[MAIN_OPTIONS + i].has_arg = optional_argument;
-		options[MAIN_OPTIONS + i].val = OPT_MODEL + i;
+	option = options + sizeof(main_options) / sizeof(main_options[0]);
+	for (i = 0; i < num; i++, option++) {
+		option->name = vmsg_models[i]->name;
+		option->has_arg = optional_argument;
+		option->val = OPT_MODEL + i;
 	}
 	return options;
 }
