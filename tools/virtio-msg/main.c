@@ -218,7 +218,7 @@ static struct option *main_make_options(void)
 	if (!options)
 		return NULL;
 	memcpy(options, main_options, sizeof(main_options));
-	option = options + sizeof(main_options) / sizeof(main_options[0]);
+	option = options + sizeof(main_options) / sizeof(*main_options);
 	for (i = 0; i < num; i++, option++) {
 		option->name = vmsg_models[i]->name;
 		option->has_arg = optional_argument;
