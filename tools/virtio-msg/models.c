@@ -8,7 +8,12 @@
 #include "models.h"
 
 const struct vmsg_model * const vmsg_models[] = {
+	&vmsg_balloon_model,
 	&vmsg_blk_model,
+	&vmsg_gpio_model,
+	&vmsg_i2c_model,
+	&vmsg_input_model,
+	&vmsg_none_model,
 	&vmsg_rng_model,
 	NULL
 };

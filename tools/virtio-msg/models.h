@@ -36,7 +36,12 @@ struct vmsg_model {
 /* All of them, in the order of --help, and NULL. */
 extern const struct vmsg_model * const vmsg_models[];
 
+extern const struct vmsg_model vmsg_balloon_model;
 extern const struct vmsg_model vmsg_blk_model;
+extern const struct vmsg_model vmsg_gpio_model;
+extern const struct vmsg_model vmsg_i2c_model;
+extern const struct vmsg_model vmsg_input_model;
+extern const struct vmsg_model vmsg_none_model;
 extern const struct vmsg_model vmsg_rng_model;
 
 const struct vmsg_model *vmsg_model_find(const char *name);
@@ -44,6 +49,12 @@ const struct vmsg_model *vmsg_model_of(const struct vmsg_device *dev);
 
 int vmsg_number(const char *text, uint64_t max, uint64_t *value);
 int vmsg_number_u32(const char *text, uint32_t max, uint32_t *value);
+
+struct vmsg_device *vmsg_kit_add(struct vmsg_bus *bus, uint32_t num,
+				 const uint8_t uuid[16],
+				 struct vmsg_device_desc *desc);
+int vmsg_kit_queue_size(const char *text, uint16_t *size);
+void vmsg_kit_say(const char *fmt, ...) VMSG_PRINTF(1, 2);
 
 /* Bytes of a blk device's serial number. */
 #define VMSG_BLK_SERIAL		20
