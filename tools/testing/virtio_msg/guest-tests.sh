@@ -6,7 +6,8 @@
 #
 # Tests speak TAP; a line "# figure NAME VALUE UNIT TEXT" is a result to be shown
 # and to be kept in build/figures. They share one boot; a test with a line
-# "# guest: OPTIONS" is run in one with these options of guest.sh. A test that
+# "# guest: OPTIONS" is run in one with these options of guest.sh, a test with
+# "# kernel: kinds" in one with the kernel that kinds-kernel.sh builds. A test that
 # takes the guest down fails, and a fresh guest goes on with the tests after it.
 # A warning of the kernel during a test is a failure too.
 
@@ -26,7 +27,7 @@ for t; do
 		((!named)) || die "there is no selftest $t in $dir"
 		continue
 	fi
-	options=$(sed -n 's/^# guest: //p' "$t")
+	options=$(sed -n 's/^# guest: //p; s/^# kernel: kinds/@kinds/p' "$t")
 	[[ ${groups[x$options]:-} ]] || order+=("$options")
 	groups[x$options]+="$t "
 done
@@ -38,13 +39,32 @@ mkdir -p "$BUILD/selftests"
 run_logged selftests "building the programs of the tests" \
 	make -C "$dir" -j"$JOBS" OUTPUT="$BUILD/selftests"
 common=(--add "$dir:/selftests" --bin mkfs.ext4 --bin fsck.ext4 --bin fio
+	--bin ip --bin iperf3 --bin ethtool --mod virtio_net --mod tun
+	--mod virtio_balloon --mod virtio_input --mod evdev
 	--mod virtio_blk --mod virtio-rng)
+stock=()
 for m in "$ko"/*.ko; do
-	common+=(--ko "$m")
+	stock+=(--ko "$m")
 done
-for p in "$BUILD"/tools/virtio-msg-* "$BUILD"/selftests/*; do
+for p in "$BUILD"/tools/{virtio-msg-,example_}* "$BUILD"/selftests/*; do
 	[[ ! -f $p || ! -x $p ]] || common+=(--bin "$p")
 done
+
+# use_kinds: the words for a guest with the kernel that has drivers for all kinds
+# of devices, in place of the stock kernel and its modules.
+use_kinds() {
+	local i m
+	words=(--bin gpioinfo --bin gpioget --bin gpioset --bin gpiomon)
+	need_packages gpiod
+	eval "$("$HERE/kinds-kernel.sh")"
+	words+=(--kernel "${VMLINUZ:?}" --modroot "${MODROOT:?}")
+	for m in virtio_msg_loopback i2c-virtio at24 gpio-virtio; do
+		words+=(--mod "$m")
+	done
+	for ((i = 0; i < ${#common[@]}; i += 2)); do
+		[[ ${common[i]} == --mod ]] || words+=("${common[@]:i:2}")
+	done
+}
 
 cat >"$BUILD/guest-runner" <<'END'
 cd /selftests
@@ -127,6 +147,11 @@ trap 'rm -f "$err"' EXIT
 for options in "${order[@]}"; do
 	read -ra list <<<"${groups[x$options]}"
 	read -ra words <<<"$options"
+	if [[ $options == @kinds ]]; then
+		use_kinds
+	else
+		words+=("${common[@]}" "${stock[@]}")
+	fi
 	while ((${#list[@]})); do
 		boot=$((boot + 1))
 		say "-- guest $boot${options:+ ($options)}: ${list[*]}"
@@ -137,7 +162,7 @@ for options in "${order[@]}"; do
 		done < <("$HERE/guest.sh" --name "tests-$boot" --mem 1G \
 			--append log_buf_len=4M \
 			--timeout $((60 + TEST_SECONDS * ${#list[@]})) \
-			"${common[@]}" "${words[@]}" --add "$BUILD/guest-runner:/runner" \
+			"${words[@]}" --add "$BUILD/guest-runner:/runner" \
 			"sh /runner $TEST_SECONDS ${list[*]}" 2>"$err")
 		if [[ ! $test && $last == "${list[-1]}" ]]; then
 			break
