@@ -8,7 +8,7 @@ CACHE := $(or $(VIRTIO_MSG_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtio-
 
 # What is given as NAME=value must be something that is known here.
 unknown := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),\
-	$(filter-out KDIR KSRC STATIC V VIRTIO_MSG_CACHE MAKEFLAGS MAKEOVERRIDES,$(v)))))
+	$(filter-out KDIR KSRC MINUTES STATIC V VIRTIO_MSG_CACHE MAKEFLAGS MAKEOVERRIDES,$(v)))))
 ifneq ($(unknown),)
 $(error there is no option $(unknown); `make help' lists what there is)
 endif
@@ -47,6 +47,12 @@ check-guest: ## the selftests, in a guest with a stock kernel
 check-amp: ## devices that are programs here, drivers in a guest, shared memory between
 	@$(T)/amp-tests.sh
 
+check-fuzz: ## half a minute of what make fuzz does
+	@$(T)/fuzz.sh
+
+fuzz: ## a hostile driver side against the device library; MINUTES=10
+	@$(T)/fuzz.sh $(or $(MINUTES),10)
+
 demo-ffa: ## a disk and an entropy source in a made-up secure world, on arm64
 	@$(T)/demo-ffa.sh
 
@@ -75,4 +81,4 @@ clean: ## remove build/ (downloads and kernels stay in the cache)
 	@echo "There is no target $@."; $(HELP); false
 
 .PHONY: help demo demo-amp demo-ffa check check-static check-kunit check-intree check-guest \
-	check-amp check-ffa modules figures bench-amp patch tools clean
+	check-amp check-ffa check-fuzz fuzz modules figures bench-amp patch tools clean

@@ -9,7 +9,7 @@
 all=$((!$#))
 cold source
 if ((all)); then
-	set -- static kunit intree guest amp ffa
+	set -- static kunit fuzz intree guest amp ffa
 	need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_STATIC[@]}" \
 		"${NEEDS_GUEST[@]}" "${NEEDS_TESTS[@]}" "${NEEDS_FFA[@]}"
 fi
