@@ -85,7 +85,8 @@ static int vmsg_ffa_send(struct virtio_msg_bus *bus, const void *frame,
 			 size_t size)
 {
 	struct vmsg_ffa *ffa = virtio_msg_bus_priv(bus);
-	union vmsg_ffa_frame answer;
+	/* vmsg_ffa_call() fills all of it. */
+	union vmsg_ffa_frame answer __uninitialized;
 	int err;
 
 	err = vmsg_ffa_call(ffa, frame, size, &answer);
