@@ -102,7 +102,8 @@ static void vmsg_bus_end(struct virtio_msg_bus *bus, struct vmsg_request *req,
 	bus->reqs[n] = NULL;
 	req->result = result;
 	complete(&req->done);
-	wake_up(&bus->req_room);
+	if (wq_has_sleeper(&bus->req_room))
+		wake_up(&bus->req_room);
 }
 
 static void vmsg_bus_end_locked(struct virtio_msg_bus *bus,
@@ -449,7 +450,8 @@ static int vmsg_bus_event(struct virtio_msg_bus *bus,
 int virtio_msg_bus_receive(struct virtio_msg_bus *bus, const void *frame,
 			   size_t len)
 {
-	struct vmsg_msg msg;
+	/* Filled in by the functions of wire.c, as far as it is looked at. */
+	struct vmsg_msg msg __uninitialized;
 	int size;
 
 	size = vmsg_wire_frame(frame, len, bus->info.max_msg_size, &msg);

@@ -25,6 +25,8 @@
 
 /* What this driver calls its only area. */
 #define VMSG_FFA_AREA		1
+/* Memory to share, if nobody says how much. */
+#define VMSG_FFA_POOL_PAGES	1024
 /* Notifications that the firmware has, and its own one: a message is there. */
 #define VMSG_FFA_NOTIFS		64
 #define VMSG_FFA_FWK_NOTIF	0
@@ -38,9 +40,9 @@ static unsigned int timeout_ms = 5000;
 module_param(timeout_ms, uint, 0444);
 MODULE_PARM_DESC(timeout_ms, "Milliseconds that a partition may take for an answer, or be busy (default 5000)");
 
-static unsigned int pool_kb = 4096;
+static unsigned int pool_kb;
 module_param(pool_kb, uint, 0444);
-MODULE_PARM_DESC(pool_kb, "KiB of memory to share with each partition, if the device tree names no region (default 4096)");
+MODULE_PARM_DESC(pool_kb, "KiB of memory to share with each partition, if the device tree names no region (default 1024 pages, 4096 KiB where a page has 4 KiB)");
 
 /*
  * Those whose callbacks may be called. Callbacks hold vmsg_ffa_srcu, so who takes
@@ -85,7 +87,8 @@ static int vmsg_ffa_send(struct virtio_msg_bus *bus, const void *frame,
 			 size_t size)
 {
 	struct vmsg_ffa *ffa = virtio_msg_bus_priv(bus);
-	union vmsg_ffa_frame answer;
+	/* vmsg_ffa_call() fills all of it. */
+	union vmsg_ffa_frame answer __uninitialized;
 	int err;
 
 	err = vmsg_ffa_call(ffa, frame, size, &answer);
@@ -538,9 +541,12 @@ static void vmsg_ffa_take_memory(struct vmsg_ffa *ffa)
 
 static int vmsg_ffa_give_memory(struct vmsg_ffa *ffa)
 {
+	/* Drivers count in pages: a console fills its queues with them. */
+	size_t size = pool_kb ? (size_t)pool_kb * SZ_1K :
+				VMSG_FFA_POOL_PAGES * PAGE_SIZE;
 	int err;
 
-	ffa->area = vmsg_ffa_area_create(ffa->fdev, (size_t)pool_kb * SZ_1K);
+	ffa->area = vmsg_ffa_area_create(ffa->fdev, size);
 	if (IS_ERR(ffa->area))
 		return PTR_ERR(ffa->area);
 	ffa->pool = virtio_msg_pool_create(ffa->area->vaddr,

@@ -49,13 +49,16 @@ static bool vmsg_ffa_take_answer(struct vmsg_ffa *ffa,
 {
 	size_t size = le16_to_cpu(frame->hdr.msg_size);
 
+	/* The answer cannot be here before the request, which is sent later. */
+	if (!READ_ONCE(ffa->asking))
+		return false;
 	guard(spinlock_irqsave)(&ffa->ask_lock);
 	if (!vmsg_ffa_is_asked(ffa, &frame->hdr) || size < sizeof(frame->hdr) ||
 	    size > len)
 		return false;
 	memset(&ffa->answer, 0, sizeof(ffa->answer));
 	memcpy(&ffa->answer, frame, size);
-	ffa->asking = false;
+	WRITE_ONCE(ffa->asking, false);
 	complete(&ffa->answered);
 	return true;
 }
@@ -86,6 +89,8 @@ int vmsg_ffa_take(struct vmsg_ffa *ffa, const union vmsg_ffa_frame *frame,
 	/* Who waits for that asks again from time to time anyway. */
 	if (!bus || vmsg_ffa_is_release(frame))
 		return -ENOENT;
+	if (!vmsg_ffa_is_event(frame))
+		return virtio_msg_bus_receive(bus, frame, len);
 	/* So drivers' callbacks find what they find in an interrupt. */
 	local_bh_disable();
 	err = virtio_msg_bus_receive(bus, frame, len);
@@ -119,7 +124,7 @@ bool vmsg_ffa_is_event(const union vmsg_ffa_frame *frame)
  */
 bool vmsg_ffa_is_zero(const union vmsg_ffa_frame *frame)
 {
-	return !memchr_inv(frame, 0, sizeof(*frame));
+	return !frame->hdr.msg_size && !memchr_inv(frame, 0, sizeof(*frame));
 }
 
 /* One call, without patience. @frame is the request, then the answer. */
@@ -186,9 +191,9 @@ int vmsg_ffa_call(struct vmsg_ffa *ffa, const void *frame, size_t size,
 	int err;
 
 	do {
-		/* Nothing of this kernel's stack may go to the partition. */
-		memset(answer, 0, sizeof(*answer));
 		memcpy(answer, frame, size);
+		/* Nothing of this kernel's stack may go to the partition. */
+		memset(answer->bytes + size, 0, sizeof(*answer) - size);
 		err = vmsg_ffa_call_once(ffa, answer, size);
 		if (ffa->indirect)
 			memset(answer, 0, sizeof(*answer));
@@ -272,7 +277,7 @@ int vmsg_ffa_ask(struct vmsg_ffa *ffa, struct virtio_msg_hdr hdr,
 		hdr.token = cpu_to_le16(ffa->ask_token);
 		hdr.msg_size = cpu_to_le16(size);
 		ffa->asked = hdr;
-		ffa->asking = true;
+		WRITE_ONCE(ffa->asking, true);
 		reinit_completion(&ffa->answered);
 	}
 	frame.hdr = hdr;
@@ -290,7 +295,7 @@ int vmsg_ffa_ask(struct vmsg_ffa *ffa, struct virtio_msg_hdr hdr,
 						 msecs_to_jiffies(ffa->timeout_ms)))
 		err = -ETIMEDOUT;
 	scoped_guard(spinlock_irqsave, &ffa->ask_lock)
-		ffa->asking = false;
+		WRITE_ONCE(ffa->asking, false);
 	if (err)
 		return err;
 

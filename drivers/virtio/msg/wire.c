@@ -25,8 +25,10 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define cpu_to_le16(x)	htole16(x)
 #define cpu_to_le32(x)	htole32(x)
+#define cpu_to_le64(x)	htole64(x)
 #define le16_to_cpu(x)	le16toh(x)
 #define le32_to_cpu(x)	le32toh(x)
+#define le64_to_cpu(x)	le64toh(x)
 #endif
 
 /* One number (or the UUID) of a payload, in bytes and in struct vmsg_msg. */
@@ -199,56 +201,101 @@ static const struct vmsg_field vmsg_none[] = { FIELD_END };
 
 #define NONE { .fields = vmsg_none }
 
-/* Every message: its layout as request or event, and as response. */
-static const struct vmsg_kind {
+/* A message: its layout as request or event, and as response. */
+struct vmsg_kind {
 	u8 bus;
 	u8 id;
 	struct vmsg_layout request;
 	struct vmsg_layout response;
-} vmsg_kinds[] = {
-	{ 0, VIRTIO_MSG_GET_DEVICE_INFO, NONE,
-	  LAYOUT(device_info, vmsg_info, TAIL_NONE) },
-	{ 0, VIRTIO_MSG_GET_DEVICE_FEATURES,
-	  LAYOUT(features, vmsg_features, TAIL_NONE),
-	  LAYOUT(features, vmsg_features, TAIL_BLOCKS) },
-	{ 0, VIRTIO_MSG_SET_DRIVER_FEATURES,
-	  LAYOUT(features, vmsg_features, TAIL_BLOCKS), NONE },
-	{ 0, VIRTIO_MSG_GET_CONFIG,
-	  LAYOUT(get_config, vmsg_get_config, TAIL_NONE),
-	  LAYOUT(config, vmsg_config, TAIL_CONFIG) },
-	{ 0, VIRTIO_MSG_SET_CONFIG,
-	  LAYOUT(config, vmsg_config, TAIL_CONFIG),
-	  LAYOUT(config, vmsg_config, TAIL_CONFIG_ECHO) },
-	{ 0, VIRTIO_MSG_GET_DEVICE_STATUS, NONE,
-	  LAYOUT(status, vmsg_status, TAIL_NONE) },
-	{ 0, VIRTIO_MSG_SET_DEVICE_STATUS,
-	  LAYOUT(status, vmsg_status, TAIL_NONE),
-	  LAYOUT(status, vmsg_status, TAIL_NONE) },
-	{ 0, VIRTIO_MSG_GET_VQUEUE,
-	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE),
-	  LAYOUT(get_vqueue_resp, vmsg_get_vqueue_resp, TAIL_NONE) },
-	{ 0, VIRTIO_MSG_SET_VQUEUE,
-	  LAYOUT(set_vqueue, vmsg_set_vqueue, TAIL_NONE), NONE },
-	{ 0, VIRTIO_MSG_RESET_VQUEUE,
-	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE), NONE },
-	{ 0, VIRTIO_MSG_GET_SHM,
-	  LAYOUT(get_shm, vmsg_get_shm, TAIL_NONE),
-	  LAYOUT(get_shm_resp, vmsg_get_shm_resp, TAIL_NONE) },
-	{ 0, VIRTIO_MSG_EVENT_CONFIG,
-	  LAYOUT(event_config, vmsg_event_config, TAIL_EVENT), NONE },
-	{ 0, VIRTIO_MSG_EVENT_AVAIL,
-	  LAYOUT(event_avail, vmsg_event_avail, TAIL_NONE), NONE },
-	{ 0, VIRTIO_MSG_EVENT_USED,
-	  LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE), NONE },
-	{ 1, VIRTIO_MSG_BUS_GET_DEVICES,
-	  LAYOUT(get_devices, vmsg_get_devices, TAIL_NONE),
-	  LAYOUT(get_devices_resp, vmsg_get_devices_resp, TAIL_BITMAP) },
-	{ 1, VIRTIO_MSG_BUS_PING,
-	  LAYOUT(ping, vmsg_ping, TAIL_NONE),
-	  LAYOUT(ping, vmsg_ping, TAIL_NONE) },
-	{ 1, VIRTIO_MSG_BUS_EVENT_DEVICE,
-	  LAYOUT(event_device, vmsg_event_device, TAIL_NONE), NONE },
 };
+
+/*
+ * No two messages have the same remainder, so that one look is enough to find the
+ * row of a message, or that there is no such message.
+ */
+#define VMSG_ROWS	17
+#define ROW(number)	((number) % VMSG_ROWS)
+
+/* Every message of transport revision 1: those of devices, then of the bus. */
+static const struct vmsg_kind vmsg_kinds[2][VMSG_ROWS] = { {
+	[ROW(VIRTIO_MSG_GET_DEVICE_INFO)] = {
+		0, VIRTIO_MSG_GET_DEVICE_INFO, NONE,
+		LAYOUT(device_info, vmsg_info, TAIL_NONE)
+	},
+	[ROW(VIRTIO_MSG_GET_DEVICE_FEATURES)] = {
+		0, VIRTIO_MSG_GET_DEVICE_FEATURES,
+		LAYOUT(features, vmsg_features, TAIL_NONE),
+		LAYOUT(features, vmsg_features, TAIL_BLOCKS)
+	},
+	[ROW(VIRTIO_MSG_SET_DRIVER_FEATURES)] = {
+		0, VIRTIO_MSG_SET_DRIVER_FEATURES,
+		LAYOUT(features, vmsg_features, TAIL_BLOCKS), NONE
+	},
+	[ROW(VIRTIO_MSG_GET_CONFIG)] = {
+		0, VIRTIO_MSG_GET_CONFIG,
+		LAYOUT(get_config, vmsg_get_config, TAIL_NONE),
+		LAYOUT(config, vmsg_config, TAIL_CONFIG)
+	},
+	[ROW(VIRTIO_MSG_SET_CONFIG)] = {
+		0, VIRTIO_MSG_SET_CONFIG,
+		LAYOUT(config, vmsg_config, TAIL_CONFIG),
+		LAYOUT(config, vmsg_config, TAIL_CONFIG_ECHO)
+	},
+	[ROW(VIRTIO_MSG_GET_DEVICE_STATUS)] = {
+		0, VIRTIO_MSG_GET_DEVICE_STATUS, NONE,
+		LAYOUT(status, vmsg_status, TAIL_NONE)
+	},
+	[ROW(VIRTIO_MSG_SET_DEVICE_STATUS)] = {
+		0, VIRTIO_MSG_SET_DEVICE_STATUS,
+		LAYOUT(status, vmsg_status, TAIL_NONE),
+		LAYOUT(status, vmsg_status, TAIL_NONE)
+	},
+	[ROW(VIRTIO_MSG_GET_VQUEUE)] = {
+		0, VIRTIO_MSG_GET_VQUEUE,
+		LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE),
+		LAYOUT(get_vqueue_resp, vmsg_get_vqueue_resp, TAIL_NONE)
+	},
+	[ROW(VIRTIO_MSG_SET_VQUEUE)] = {
+		0, VIRTIO_MSG_SET_VQUEUE,
+		LAYOUT(set_vqueue, vmsg_set_vqueue, TAIL_NONE), NONE
+	},
+	[ROW(VIRTIO_MSG_RESET_VQUEUE)] = {
+		0, VIRTIO_MSG_RESET_VQUEUE,
+		LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE), NONE
+	},
+	[ROW(VIRTIO_MSG_GET_SHM)] = {
+		0, VIRTIO_MSG_GET_SHM,
+		LAYOUT(get_shm, vmsg_get_shm, TAIL_NONE),
+		LAYOUT(get_shm_resp, vmsg_get_shm_resp, TAIL_NONE)
+	},
+	[ROW(VIRTIO_MSG_EVENT_CONFIG)] = {
+		0, VIRTIO_MSG_EVENT_CONFIG,
+		LAYOUT(event_config, vmsg_event_config, TAIL_EVENT), NONE
+	},
+	[ROW(VIRTIO_MSG_EVENT_AVAIL)] = {
+		0, VIRTIO_MSG_EVENT_AVAIL,
+		LAYOUT(event_avail, vmsg_event_avail, TAIL_NONE), NONE
+	},
+	[ROW(VIRTIO_MSG_EVENT_USED)] = {
+		0, VIRTIO_MSG_EVENT_USED,
+		LAYOUT(vqueue_index, vmsg_vqueue_index, TAIL_NONE), NONE
+	},
+}, {
+	[ROW(VIRTIO_MSG_BUS_GET_DEVICES)] = {
+		1, VIRTIO_MSG_BUS_GET_DEVICES,
+		LAYOUT(get_devices, vmsg_get_devices, TAIL_NONE),
+		LAYOUT(get_devices_resp, vmsg_get_devices_resp, TAIL_BITMAP)
+	},
+	[ROW(VIRTIO_MSG_BUS_PING)] = {
+		1, VIRTIO_MSG_BUS_PING,
+		LAYOUT(ping, vmsg_ping, TAIL_NONE),
+		LAYOUT(ping, vmsg_ping, TAIL_NONE)
+	},
+	[ROW(VIRTIO_MSG_BUS_EVENT_DEVICE)] = {
+		1, VIRTIO_MSG_BUS_EVENT_DEVICE,
+		LAYOUT(event_device, vmsg_event_device, TAIL_NONE), NONE
+	},
+} };
 
 /*
  * The dialect of late 2025. It has no UUID, counts features in bits, says less
@@ -356,51 +403,70 @@ static void vmsg_rfc_from_rev1(struct vmsg_msg *msg)
 		msg->vqueue.flags = 0;
 }
 
-static const struct vmsg_layout *vmsg_search(const struct vmsg_kind *kinds,
-					     size_t num, u8 type, u8 id)
+/* That dialect's own row of a message if it has one. */
+static const struct vmsg_kind *vmsg_rfc_kind(const struct vmsg_kind *kind)
 {
-	bool bus = type & VIRTIO_MSG_TYPE_BUS;
-	bool resp = type & VIRTIO_MSG_TYPE_RESPONSE;
-	const struct vmsg_kind *kind;
+	size_t n;
 
-	for (kind = kinds; kind < kinds + num; kind++) {
-		if (kind->id == id && kind->bus == bus)
-			return resp ? &kind->response : &kind->request;
+	for (n = 0; n < ARRAY_SIZE(vmsg_rfc_kinds); n++) {
+		if (vmsg_rfc_kinds[n].id == kind->id &&
+		    vmsg_rfc_kinds[n].bus == kind->bus)
+			return &vmsg_rfc_kinds[n];
 	}
-	return NULL;
+	return kind;
 }
 
 /* Returns NULL for a message that does not exist. */
 static const struct vmsg_layout *vmsg_find_layout(enum vmsg_dialect dialect,
 						  u8 type, u8 id)
 {
-	const struct vmsg_layout *layout = NULL;
+	bool bus = type & VIRTIO_MSG_TYPE_BUS;
+	bool resp = type & VIRTIO_MSG_TYPE_RESPONSE;
+	const struct vmsg_kind *kind = &vmsg_kinds[bus][ROW(id)];
 
-	/* Events have no response. */
-	if ((type & VIRTIO_MSG_TYPE_RESPONSE) && (id & VIRTIO_MSG_ID_EVENT))
+	/* There is no message 0, and events have no response. */
+	if (!id || kind->id != id || (resp && (id & VIRTIO_MSG_ID_EVENT)))
 		return NULL;
 	if (dialect == VMSG_DIALECT_RFC)
-		layout = vmsg_search(vmsg_rfc_kinds, ARRAY_SIZE(vmsg_rfc_kinds),
-				     type, id);
-	if (!layout)
-		layout = vmsg_search(vmsg_kinds, ARRAY_SIZE(vmsg_kinds), type,
-				     id);
-	return layout;
+		kind = vmsg_rfc_kind(kind);
+	return resp ? &kind->response : &kind->request;
 }
 
 static u64 vmsg_get_le(const u8 *wire, u8 width)
 {
-	u64 value = 0;
+	__le16 le16;
+	__le32 le32;
+	__le64 le64;
 
-	while (width--)
-		value = value << 8 | wire[width];
-	return value;
+	switch (width) {
+	case 2:
+		memcpy(&le16, wire, sizeof(le16));
+		return le16_to_cpu(le16);
+	case 4:
+		memcpy(&le32, wire, sizeof(le32));
+		return le32_to_cpu(le32);
+	default:
+		memcpy(&le64, wire, sizeof(le64));
+		return le64_to_cpu(le64);
+	}
 }
 
 static void vmsg_put_le(u8 *wire, u8 width, u64 value)
 {
-	for (; width--; value >>= 8)
-		*wire++ = value;
+	const __le16 le16 = cpu_to_le16(value);
+	const __le32 le32 = cpu_to_le32(value);
+	const __le64 le64 = cpu_to_le64(value);
+
+	switch (width) {
+	case 2:
+		memcpy(wire, &le16, sizeof(le16));
+		break;
+	case 4:
+		memcpy(wire, &le32, sizeof(le32));
+		break;
+	default:
+		memcpy(wire, &le64, sizeof(le64));
+	}
 }
 
 static void vmsg_get_field(const struct vmsg_field *f, const u8 *payload,
@@ -554,34 +620,15 @@ int vmsg_wire_decode(enum vmsg_dialect dialect, const void *frame, size_t len,
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_decode);
 
-/**
- * vmsg_wire_encode() - write a message into a frame
- * @dialect: how to write it
- * @msg: the message; @msg->data_len bytes of @msg->data follow its fixed part
- * @frame: where to; not where @msg->data lies
- * @room: bytes that there are
- *
- * Context: Any.
- * Return: bytes written, -EMSGSIZE when they do not fit into @room or into a
- * frame, -EINVAL for a message that does not exist or whose data does not match
- * its own fields.
- */
-int vmsg_wire_encode(enum vmsg_dialect dialect, const struct vmsg_msg *msg,
-		     void *frame, size_t room)
+static int vmsg_encode(enum vmsg_dialect dialect, const struct vmsg_msg *msg,
+		       void *frame, size_t room)
 {
 	const struct vmsg_layout *layout =
 		vmsg_find_layout(dialect, msg->type, msg->id);
 	u8 *payload = (u8 *)frame + VMSG_HDR_SIZE;
 	const struct vmsg_field *field;
 	struct virtio_msg_hdr hdr;
-	struct vmsg_msg rfc;
 	size_t size;
-
-	if (dialect == VMSG_DIALECT_RFC) {
-		rfc = *msg;
-		vmsg_rfc_from_rev1(&rfc);
-		msg = &rfc;
-	}
 
 	if (!layout || vmsg_tail_len(layout->tail, msg, msg->data_len) !=
 			       (long long)msg->data_len)
@@ -604,6 +651,30 @@ int vmsg_wire_encode(enum vmsg_dialect dialect, const struct vmsg_msg *msg,
 	if (msg->data_len)
 		memcpy(payload + layout->size, msg->data, msg->data_len);
 	return size + msg->data_len;
+}
+
+/**
+ * vmsg_wire_encode() - write a message into a frame
+ * @dialect: how to write it
+ * @msg: the message; @msg->data_len bytes of @msg->data follow its fixed part
+ * @frame: where to; not where @msg->data lies
+ * @room: bytes that there are
+ *
+ * Context: Any.
+ * Return: bytes written, -EMSGSIZE when they do not fit into @room or into a
+ * frame, -EINVAL for a message that does not exist or whose data does not match
+ * its own fields.
+ */
+int vmsg_wire_encode(enum vmsg_dialect dialect, const struct vmsg_msg *msg,
+		     void *frame, size_t room)
+{
+	if (dialect == VMSG_DIALECT_RFC) {
+		struct vmsg_msg rfc = *msg;
+
+		vmsg_rfc_from_rev1(&rfc);
+		return vmsg_encode(dialect, &rfc, frame, room);
+	}
+	return vmsg_encode(dialect, msg, frame, room);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_wire_encode);
 

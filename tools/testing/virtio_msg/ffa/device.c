@@ -6,6 +6,7 @@
  */
 #include <string.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
 
 #include "secure.h"
 
@@ -19,7 +20,9 @@
 static u64 offered(const struct device *dev)
 {
 	return dev->model->features | 1ull << VIRTIO_F_VERSION_1 |
-	       1ull << VIRTIO_F_ACCESS_PLATFORM;
+	       1ull << VIRTIO_F_ACCESS_PLATFORM |
+	       (u64)!!knobs.event_idx << VIRTIO_RING_F_EVENT_IDX |
+	       (u64)!!knobs.tables << VIRTIO_RING_F_INDIRECT_DESC;
 }
 
 void device_init(struct device *dev, u16 num, const struct model *model)
@@ -167,13 +170,15 @@ static void get_queue(struct device *dev, struct vmsg_msg *msg)
 /* Everything of a ring is in memory that is shared: looking there says so. */
 static bool check_queue(struct partition *p, const struct queue *q)
 {
+	/* The index of an event lies behind each of the two rings. */
+	u32 more = q->event_idx ? 2 : 0;
 	u8 byte;
 
 	return q->size && q->size <= q->max && !(q->size & (q->size - 1)) &&
 	       !(q->desc % 16) && !(q->driver % 2) && !(q->device % 4) &&
 	       area_copy(p, q->desc + 16 * q->size - 1, &byte, 1, false) &&
-	       area_copy(p, q->driver + 2 * q->size + 3, &byte, 1, false) &&
-	       area_copy(p, q->device + 8 * q->size + 3, &byte, 1, false);
+	       area_copy(p, q->driver + 2 * q->size + 3 + more, &byte, 1, false) &&
+	       area_copy(p, q->device + 8 * q->size + 3 + more, &byte, 1, false);
 }
 
 static void set_queue(struct partition *p, struct device *dev,
@@ -198,6 +203,8 @@ static void set_queue(struct partition *p, struct device *dev,
 		new.driver = msg->vqueue.driver;
 	if (!(flags & VIRTIO_MSG_VQUEUE_IGN_DEVICE))
 		new.device = msg->vqueue.device;
+	new.event_idx = dev->accepted & 1ull << VIRTIO_RING_F_EVENT_IDX;
+	new.tables = dev->accepted & 1ull << VIRTIO_RING_F_INDIRECT_DESC;
 	if ((flags & VIRTIO_MSG_VQUEUE_OP_MASK) == VIRTIO_MSG_VQUEUE_OP_ENABLE) {
 		if (!check_queue(p, &new)) {
 			violation("device %u: queue %u of %u at %llx", dev->num,

@@ -36,6 +36,10 @@
 /* VIRTIO_F_VERSION_1, VIRTIO_F_ACCESS_PLATFORM */
 #define VERSION_1	0x300000000ull
 
+/* And what devices offer of rings */
+#define RINGS		(VERSION_1 | knobs.event_idx << VIRTIO_RING_F_EVENT_IDX | \
+			 knobs.tables << VIRTIO_RING_F_INDIRECT_DESC)
+
 static u8 ram[SIZE];
 static unsigned int interrupts;
 static bool loud;
@@ -174,7 +178,7 @@ static void set_features(u16 dev_num, u64 features)
 	ask(0, VIRTIO_MSG_SET_DRIVER_FEATURES, dev_num, payload, sizeof(payload));
 }
 
-static void set_queue(u16 dev_num, u32 index, u32 size, u64 desc)
+static void set_queue_at(u16 dev_num, u32 index, u32 size, u64 desc, u64 device)
 {
 	struct virtio_msg_set_vqueue payload = {
 		.index = index,
@@ -182,10 +186,15 @@ static void set_queue(u16 dev_num, u32 index, u32 size, u64 desc)
 		.size = size,
 		.desc = desc,
 		.driver = desc + AVAIL,
-		.device = desc + USED,
+		.device = device,
 	};
 
 	ask(0, VIRTIO_MSG_SET_VQUEUE, dev_num, &payload, sizeof(payload));
+}
+
+static void set_queue(u16 dev_num, u32 index, u32 size, u64 desc)
+{
+	set_queue_at(dev_num, index, size, desc, desc + USED);
 }
 
 static void kick(u16 dev_num, u32 index)
@@ -235,16 +244,21 @@ static void begin(const char *knobs)
 	area_share(AREA, handle, SHARED_PAGES);
 }
 
-/* Until device @dev_num runs, with its queue 0 */
-static void run(u16 dev_num)
+/* Until device @dev_num runs with @features, with its queue 0 */
+static void run_with(u16 dev_num, u64 features)
 {
 	set_status(dev_num, 0);
 	set_status(dev_num, 1);
 	set_status(dev_num, 3);
-	set_features(dev_num, VERSION_1);
+	set_features(dev_num, features);
 	set_status(dev_num, 11);
 	set_queue(dev_num, 0, QUEUE_SIZE, bus_address(DESC));
 	set_status(dev_num, 15);
+}
+
+static void run(u16 dev_num)
+{
+	run_with(dev_num, VERSION_1);
 }
 
 static void end(u16 dev_num)
@@ -319,6 +333,60 @@ static void test_disk(void)
 	kick(BLK, 0);
 	check(used() == 3 && !data[512] && !data[1023]);
 	end(BLK);
+	check_clean();
+}
+
+/* Is there an event? */
+static bool event(void)
+{
+	ask(VIRTIO_MSG_TYPE_BUS, VIRTIO_MSG_FFA_EVENT_POLL, 0, NULL, 0);
+	return frame[1] == VIRTIO_MSG_EVENT_USED;
+}
+
+static void test_event_idx(void)
+{
+	u8 *used_event = ram + SHARED + AVAIL + 4 + 2 * QUEUE_SIZE;
+	u8 *avail_event = ram + SHARED + USED + 4 + 8 * QUEUE_SIZE;
+
+	begin("vmsg.event_idx=1");
+	run_with(RNG, VERSION_1 | 1 << VIRTIO_RING_F_EVENT_IDX);
+	descriptor(0, bus_address(DATA), 64, VRING_DESC_F_WRITE, 0);
+	put16(used_event, 1);
+	offer(0);
+	kick(RNG, 0);
+	check(used() == 1 && get16(avail_event) == 1);
+	check(!event());
+	offer(0);
+	offer(0);
+	kick(RNG, 0);
+	check(used() == 3 && get16(avail_event) == 3);
+	check(event());
+	check(!event());
+	end(RNG);
+	check_clean();
+	/* The area ends with the used ring, and its event lies behind that. */
+	begin("vmsg.event_idx=1");
+	set_status(RNG, 3);
+	set_features(RNG, VERSION_1 | 1 << VIRTIO_RING_F_EVENT_IDX);
+	set_status(RNG, 11);
+	check(!log_violations());
+	set_queue_at(RNG, 0, 4, bus_address(DESC),
+		     bus_address(SHARED_PAGES * PAGE - 36));
+	check(log_violations());
+}
+
+static void test_tables(void)
+{
+	begin("vmsg.tables=1");
+	run_with(RNG, VERSION_1 | 1 << VIRTIO_RING_F_INDIRECT_DESC);
+	descriptor(5, bus_address(DESC) + 16 * 70, 32, VRING_DESC_F_INDIRECT, 0);
+	descriptor(70, bus_address(DATA), 4, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1);
+	descriptor(71, bus_address(DATA + 64), 4, VRING_DESC_F_WRITE, 0);
+	offer(5);
+	kick(RNG, 0);
+	check(used() == 1);
+	check(get32(ram + SHARED + DATA + 64) == (RNG << 24 | 1));
+	end(RNG);
 	check_clean();
 }
 
@@ -545,6 +613,40 @@ static void break_loop(void)
 	kick(RNG, 0);
 }
 
+/* One buffer, by a table of @len bytes; the descriptor in it has flags @inner. */
+static void table(u64 features, u32 len, u16 flags, u16 inner)
+{
+	begin("vmsg.tables=1");
+	run_with(RNG, VERSION_1 | features);
+	descriptor(0, bus_address(DESC) + 16 * 70, len, flags, 0);
+	descriptor(70, bus_address(DATA), 16, inner, 0);
+	offer(0);
+	kick(RNG, 0);
+}
+
+static void break_table_refused(void)
+{
+	table(0, 16, VRING_DESC_F_INDIRECT, VRING_DESC_F_WRITE);
+}
+
+static void break_table_size(void)
+{
+	table(1 << VIRTIO_RING_F_INDIRECT_DESC, 24, VRING_DESC_F_INDIRECT,
+	      VRING_DESC_F_WRITE);
+}
+
+static void break_table_next(void)
+{
+	table(1 << VIRTIO_RING_F_INDIRECT_DESC, 16,
+	      VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, VRING_DESC_F_WRITE);
+}
+
+static void break_table_in_table(void)
+{
+	table(1 << VIRTIO_RING_F_INDIRECT_DESC, 16, VRING_DESC_F_INDIRECT,
+	      VRING_DESC_F_INDIRECT);
+}
+
 static void break_noise(void)
 {
 	ask(VIRTIO_MSG_TYPE_BUS, VIRTIO_MSG_FFA_RESET, 0, NULL, 0);
@@ -670,7 +772,8 @@ static void (*const rules[])(void) = {
 	break_reclaim_early, break_reclaim_unknown, break_share_twice,
 	break_share_nowhere, break_share_sum, break_end, break_area_twice, break_area_of_nothing,
 	break_area_size, break_unshare, break_access, break_access_after, break_ring,
-	break_loop, break_noise, break_response, break_bus_dev_num, break_short,
+	break_loop, break_table_refused, break_table_size, break_table_next,
+	break_table_in_table, break_noise, break_response, break_bus_dev_num, break_short,
 	break_unknown, break_no_device, break_status, break_features,
 	break_features_late, break_queue_early, break_queue_outside, break_kick,
 	break_config, break_unbind, break_run, break_release, break_call,
@@ -757,16 +860,17 @@ static void rounds(unsigned int num)
 	static const char *const knobs_of[] = {
 		"", "vmsg.indirect=1 vmsg.twin=1 vmsg.echo=1", "vmsg.chaos=9",
 		"vmsg.events=npi vmsg.version=long", "vmsg.many=300 vmsg.truncate=1",
+		"vmsg.event_idx=1 vmsg.tables=1",
 	};
 	unsigned int n;
 
 	for (n = 0; n < num; n++) {
 		if (!(n % 2000)) {
 			begin(knobs_of[n / 2000 % ARRAY_SIZE(knobs_of)]);
-			run(number(2) ? RNG : BLK);
+			run_with(number(2) ? RNG : BLK, RINGS);
 		}
 		if (n % 2000 == 1000)
-			run(number(2) ? RNG : BLK);
+			run_with(number(2) ? RNG : BLK, RINGS);
 		switch (number(6)) {
 		case 0:
 			random_call();
@@ -796,6 +900,7 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} tests[] = {
 		{ "life", test_life }, { "disk", test_disk },
+		{ "event idx", test_event_idx }, { "tables", test_tables },
 		{ "notification", test_notification },
 		{ "indirect", test_indirect }, { "fragments", test_fragments },
 		{ "faults", test_faults },

@@ -45,6 +45,8 @@ static const struct knob {
 	{ "ffa", &knobs.ffa, 0x10002 },
 	{ "forget", &knobs.forget, 1 },
 	{ "chaos", &knobs.chaos, 0 },
+	{ "event_idx", &knobs.event_idx, 0 },
+	{ "tables", &knobs.tables, 0 },
 };
 
 bool parse_word(const char **text, const char *word)

@@ -71,6 +71,8 @@ enum { VERSION_SHORT, VERSION_STRICT, VERSION_LONG, VERSION_ZERO, VERSION_OTHER 
  * @ffa: version of FF-A
  * @forget: RESET ends areas as well
  * @chaos: a number from which wrong answers follow
+ * @event_idx: devices offer VIRTIO_F_EVENT_IDX
+ * @tables: devices offer indirect descriptors
  */
 struct knobs {
 	unsigned int events;
@@ -91,6 +93,8 @@ struct knobs {
 	unsigned int ffa;
 	unsigned int forget;
 	unsigned int chaos;
+	unsigned int event_idx;
+	unsigned int tables;
 };
 
 extern struct knobs knobs;
@@ -220,6 +224,8 @@ struct queue {
 	u32 size;
 	bool enabled;
 	bool kicked;
+	bool event_idx;
+	bool tables;
 	u64 desc;
 	u64 driver;
 	u64 device;

@@ -28,21 +28,47 @@ static bool store16(struct partition *p, u64 address, u16 value)
 	return true;
 }
 
-static bool add_piece(struct partition *p, struct queue *q, u16 index,
-		      struct chain *chain, struct vring_desc *desc)
+/* Descriptors: those of the ring, or those that one of them stands for. */
+struct table {
+	u64 address;
+	u32 num;
+	bool ring;
+};
+
+static bool load_desc(struct partition *p, const struct table *table, u16 index,
+		      struct vring_desc *desc)
+{
+	if (index >= table->num) {
+		violation("descriptor %u of %u", index, table->num);
+		return false;
+	}
+	return area_copy(p, table->address + index * sizeof(*desc), desc,
+			 sizeof(*desc), false);
+}
+
+static bool open_table(struct queue *q, struct table *table,
+		       const struct vring_desc *desc)
+{
+	if (!q->tables || !table->ring || desc->flags != VRING_DESC_F_INDIRECT ||
+	    !desc->len || desc->len % sizeof(*desc)) {
+		violation("a table of %u bytes, flags %x%s", desc->len,
+			  desc->flags, table->ring ? "" : ", in a table");
+		return false;
+	}
+	table->address = desc->addr;
+	table->num = desc->len / sizeof(*desc);
+	table->ring = false;
+	return true;
+}
+
+static bool add_piece(struct chain *chain, const struct vring_desc *desc)
 {
 	struct piece *piece = &chain->pieces[chain->num];
 
-	if (index >= q->size || chain->num == MAX_CHAIN) {
-		violation("descriptor %u of %u, the %u of a chain", index,
-			  q->size, chain->num);
-		return false;
-	}
-	if (!area_copy(p, q->desc + index * sizeof(*desc), desc, sizeof(*desc),
-		       false))
-		return false;
-	if (desc->flags & ~(VRING_DESC_F_NEXT | VRING_DESC_F_WRITE)) {
-		violation("descriptor with flags %x", desc->flags);
+	if (chain->num == MAX_CHAIN ||
+	    desc->flags & ~(VRING_DESC_F_NEXT | VRING_DESC_F_WRITE)) {
+		violation("descriptor with flags %x, the %u of a chain",
+			  desc->flags, chain->num);
 		return false;
 	}
 	piece->address = desc->addr;
@@ -56,14 +82,52 @@ static bool add_piece(struct partition *p, struct queue *q, u16 index,
 	return true;
 }
 
+/* Ends, as a chain has MAX_CHAIN pieces and one table at most. */
+static bool load_chain(struct partition *p, struct queue *q, struct chain *chain)
+{
+	struct table table = { .address = q->desc, .num = q->size, .ring = true };
+	u16 index = chain->head;
+	struct vring_desc desc;
+
+	for (;;) {
+		if (!load_desc(p, &table, index, &desc))
+			return false;
+		if (desc.flags & VRING_DESC_F_INDIRECT) {
+			if (!open_table(q, &table, &desc))
+				return false;
+			index = 0;
+			continue;
+		}
+		if (!add_piece(chain, &desc))
+			return false;
+		if (!(desc.flags & VRING_DESC_F_NEXT))
+			return true;
+		index = desc.next;
+	}
+}
+
+/*
+ * How far has the driver got? A driver with VIRTIO_F_EVENT_IDX kicks for the next
+ * buffer only if it is told to, and may have missed that.
+ */
+static bool load_avail(struct partition *p, struct queue *q, u16 *avail)
+{
+	if (!load16(p, q->driver + 2, avail))
+		return false;
+	if (*avail != q->next_avail || !q->event_idx)
+		return true;
+	if (!store16(p, q->device + 4 + 8 * q->size, q->next_avail))
+		return false;
+	plat_barrier();
+	return load16(p, q->driver + 2, avail);
+}
+
 bool vring_pop(struct partition *p, struct queue *q, struct chain *chain)
 {
-	struct vring_desc desc;
-	u16 avail, index;
+	u16 avail;
 
 	chain->num = 0;
-	if (!q->enabled || !load16(p, q->driver + 2, &avail) ||
-	    avail == q->next_avail)
+	if (!q->enabled || !load_avail(p, q, &avail) || avail == q->next_avail)
 		return false;
 	if ((u16)(avail - q->next_avail) > q->size) {
 		violation("%u buffers in a ring of %u",
@@ -72,25 +136,32 @@ bool vring_pop(struct partition *p, struct queue *q, struct chain *chain)
 		return false;
 	}
 	plat_barrier();
-	if (!load16(p, q->driver + 4 + 2 * (q->next_avail % q->size), &index))
+	if (!load16(p, q->driver + 4 + 2 * (q->next_avail % q->size),
+		    &chain->head))
 		return false;
-	chain->head = index;
 	q->next_avail++;
-	do {
-		if (!add_piece(p, q, index, chain, &desc)) {
-			q->enabled = false;
-			return false;
-		}
-		index = desc.next;
-	} while (desc.flags & VRING_DESC_F_NEXT);
-	return true;
+	if (load_chain(p, q, chain))
+		return true;
+	q->enabled = false;
+	return false;
+}
+
+/* Does the driver want to hear of the buffer that was used last? */
+static bool wants_event(struct partition *p, struct queue *q)
+{
+	u16 value = 0;
+
+	if (q->event_idx)
+		return load16(p, q->driver + 4 + 2 * q->size, &value) &&
+		       value == (u16)(q->next_used - 1);
+	return load16(p, q->driver, &value) &&
+	       !(value & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
 bool vring_push(struct partition *p, struct queue *q, const struct chain *chain,
 		u32 written)
 {
 	struct vring_used_elem elem = { .id = chain->head, .len = written };
-	u16 flags = 0;
 
 	if (!area_copy(p, q->device + 4 +
 		       sizeof(elem) * (q->next_used % q->size), &elem,
@@ -101,7 +172,7 @@ bool vring_push(struct partition *p, struct queue *q, const struct chain *chain,
 	if (!store16(p, q->device + 2, q->next_used))
 		return false;
 	plat_barrier();
-	return load16(p, q->driver, &flags) && !(flags & VRING_AVAIL_F_NO_INTERRUPT);
+	return wants_event(p, q);
 }
 
 static u32 chain_copy(struct partition *p, const struct chain *chain, u32 from,
