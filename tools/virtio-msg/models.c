@@ -15,6 +15,7 @@ const struct vmsg_model * const vmsg_models[] = {
 	&vmsg_input_model,
 	&vmsg_none_model,
 	&vmsg_rng_model,
+	&vmsg_vsock_model,
 	NULL
 };
 

@@ -43,6 +43,7 @@ extern const struct vmsg_model vmsg_i2c_model;
 extern const struct vmsg_model vmsg_input_model;
 extern const struct vmsg_model vmsg_none_model;
 extern const struct vmsg_model vmsg_rng_model;
+extern const struct vmsg_model vmsg_vsock_model;
 
 const struct vmsg_model *vmsg_model_find(const char *name);
 const struct vmsg_model *vmsg_model_of(const struct vmsg_device *dev);
@@ -103,5 +104,21 @@ struct vmsg_rng_params {
 struct vmsg_device *vmsg_rng_add(struct vmsg_bus *bus, uint32_t num,
 				 const struct vmsg_rng_params *params);
 void vmsg_rng_fill(uint64_t *state, void *buf, size_t len);
+
+/**
+ * struct vmsg_vsock_params - stream sockets of a guest
+ * @path: UNIX socket that programs connect to; the guest's connections are made
+ *	to this, an underscore and the port
+ * @cid: the guest's context ID, from 3
+ * @uuid: UUID, all zero = none
+ */
+struct vmsg_vsock_params {
+	const char *path;
+	uint64_t cid;
+	uint8_t uuid[16];
+};
+
+struct vmsg_device *vmsg_vsock_add(struct vmsg_bus *bus, uint32_t num,
+				   const struct vmsg_vsock_params *params);
 
 #endif /* _VMSG_MODELS_H */

@@ -43,6 +43,7 @@ common=(--add "$dir:/selftests" --bin mkfs.ext4 --bin fsck.ext4 --bin fio
 	--mod virtio_balloon --mod virtio_input --mod evdev
 	--mod virtio_blk --mod virtio-rng)
 stock=()
+common+=(--bin socat --mod vmw_vsock_virtio_transport --mod virtio_scsi --mod sd_mod)
 for m in "$ko"/*.ko; do
 	stock+=(--ko "$m")
 done
