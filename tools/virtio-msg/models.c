@@ -13,6 +13,7 @@ const struct vmsg_model * const vmsg_models[] = {
 	&vmsg_gpio_model,
 	&vmsg_i2c_model,
 	&vmsg_input_model,
+	&vmsg_net_model,
 	&vmsg_none_model,
 	&vmsg_rng_model,
 	&vmsg_vsock_model,

@@ -41,6 +41,7 @@ extern const struct vmsg_model vmsg_blk_model;
 extern const struct vmsg_model vmsg_gpio_model;
 extern const struct vmsg_model vmsg_i2c_model;
 extern const struct vmsg_model vmsg_input_model;
+extern const struct vmsg_model vmsg_net_model;
 extern const struct vmsg_model vmsg_none_model;
 extern const struct vmsg_model vmsg_rng_model;
 extern const struct vmsg_model vmsg_vsock_model;
