@@ -483,7 +483,7 @@ static const char *vmsg_net_tap_advice(int error)
 	case -EBUSY:
 		return "another program has it";
 	default:
-		return "has the interface another kind? With queues=, it has to be made with multi_queue, and without it, not";
+		return "with queues=N it has to be made with multi_queue, else without";
 	}
 }
 
@@ -598,10 +598,10 @@ static int vmsg_net_connect(struct vmsg_net *net)
 			continue;
 		if (vmsg_device_leaving(other->dev))
 			vmsg_net_disconnect(other);
-		else if (other->peer)
-			return -EBUSY;
 		else
 			peer = other;
+		if (peer && peer->peer)
+			return -EBUSY;
 	}
 	if (peer && (peer->offloads != net->offloads ||
 		     peer->loop != net->loop))
