@@ -249,16 +249,23 @@ static uint16_t vmsg_amp_drv_status(const struct vmsg_amp *amp)
 	return status & VIRTIO_MSG_AMP_STATUS_MASK;
 }
 
-/* A driver side that knows nothing of beginning anew is taken as it stands. */
-static void vmsg_amp_get_ready(struct vmsg_amp *amp, bool anew)
+/*
+ * A driver side that knows nothing of beginning anew is taken as it stands. Of
+ * one in READY nothing is read that it has sent before: it would be taken for
+ * one that has been in RUN, again and again.
+ */
+static void vmsg_amp_get_ready(struct vmsg_amp *amp, uint16_t status)
 {
 	struct virtio_msg_amp_notif *dev = vmsg_amp_dev_notif(amp);
 	struct virtio_msg_amp_notif *drv = vmsg_amp_drv_notif(amp);
+	bool anew = status != VIRTIO_MSG_AMP_RUN;
+	unsigned int rx = 0;
 
+	if (status != VIRTIO_MSG_AMP_INIT)
+		rx = vmsg_amp_load(amp, amp->rx.theirs);
 	vmsg_amp_set(amp, &amp->tx, anew ? 0 : vmsg_amp_load(amp,
 							     amp->tx.theirs));
-	vmsg_amp_set(amp, &amp->rx, anew ? 0 : vmsg_amp_load(amp,
-							     amp->rx.theirs));
+	vmsg_amp_set(amp, &amp->rx, rx);
 	amp->kicks = 0;
 	amp->tx_bits = anew ? 0 : vmsg_amp_load_bits(&drv->rx);
 	amp->rx_bits = anew ? 0 : vmsg_amp_load_bits(&drv->tx);
@@ -322,7 +329,7 @@ bool vmsg_amp_step(struct vmsg_amp *amp, bool impatient)
 	if (amp->status == VIRTIO_MSG_AMP_INIT) {
 		if (drv == VIRTIO_MSG_AMP_RUN && !impatient)
 			return false;
-		vmsg_amp_get_ready(amp, drv != VIRTIO_MSG_AMP_RUN);
+		vmsg_amp_get_ready(amp, drv);
 	}
 	if (drv != VIRTIO_MSG_AMP_INIT)
 		vmsg_amp_set_status(amp, VIRTIO_MSG_AMP_RUN);

@@ -394,6 +394,8 @@ static void vmsg_bus_get_devices(struct vmsg_bus *bus, struct vmsg_msg *msg)
 
 static void vmsg_bus_handle(struct vmsg_bus *bus, struct vmsg_msg *msg)
 {
+	/* A bus message has none, whatever the request says. */
+	msg->dev_num = 0;
 	switch (msg->id) {
 	case VIRTIO_MSG_BUS_GET_DEVICES:
 		vmsg_bus_get_devices(bus, msg);

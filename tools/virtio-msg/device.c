@@ -652,13 +652,20 @@ static bool vmsg_device_reset_vqueue(struct vmsg_device *dev,
 	struct vmsg_vq *vq = vmsg_device_vq(dev, msg->vqueue.index);
 	int ret = 0;
 
-	if (!vq || vq->resetting || dev->resetting ||
-	    !(dev->status & VIRTIO_CONFIG_S_FEATURES_OK) ||
+	if (!vq || !(dev->status & VIRTIO_CONFIG_S_FEATURES_OK) ||
 	    !vmsg_device_has_feature(dev, VMSG_F_RING_RESET))
 		return true;
-	vmsg_vq_stop(vq);
-	vq->resetting = true;
 	vq->reset_token = msg->token;
+	if (vq->resetting) {
+		/* Whoever asks again has given up on the first answer. */
+		vmsg_bus_drop(dev->bus, VMSG_DROP_STATE);
+		return false;
+	}
+	vq->resetting = true;
+	/* All of the device will be quiet in a moment, and then this as well. */
+	if (dev->resetting)
+		return false;
+	vmsg_vq_stop(vq);
 	if (dev->ops->queue_reset)
 		ret = dev->ops->queue_reset(dev, vq);
 	/* The model may have said that it is done before it returned. */

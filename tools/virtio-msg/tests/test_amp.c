@@ -127,13 +127,15 @@ static void test_formats(void)
  */
 static void test_init(int drv, bool impatient, int want)
 {
+	/* READY says that they are 0. */
+	bool zero = (drv & 31) == READY;
 	struct both b;
 
 	both_open(&b, false, 64, 4);
 	put16(b.w.mem, L_DEV_HEAD + H_TAIL, 5);
 	put16(b.w.mem, L_DEV_HEAD + H_HEAD, 6);
-	put16(b.w.mem, L_DRV_HEAD + H_TAIL, 17);
-	put16(b.w.mem, L_DRV_HEAD + H_HEAD, 18);
+	put16(b.w.mem, L_DRV_HEAD + H_TAIL, zero ? 0 : 17);
+	put16(b.w.mem, L_DRV_HEAD + H_HEAD, zero ? 0 : 18);
 	memset(b.w.mem + L_DEV_NOTIF, 0x33, 48);
 	if (drv != NO_MAGIC)
 		win_status(&b.w, drv);
