@@ -158,7 +158,8 @@ merge() {
 			"$tools/fuzz/fuzz_$t" --pack "$dir/merged"
 		} | awk '/^--$/ { next } /^#/ || !seen[$0]++' >"$dir/hex"
 		mv "$dir/hex" "$corpus/$t.hex"
-		say "   $(grep -vc '^#' "$corpus/$t.hex") inputs, $(stat -c %s "$corpus/$t.hex") bytes"
+		say "   $(grep -vc '^#' "$corpus/$t.hex") inputs," \
+			"$(stat -c %s "$corpus/$t.hex") bytes"
 	done
 }
 

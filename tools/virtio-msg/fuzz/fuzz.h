@@ -109,8 +109,10 @@ static inline uint64_t fuzz_random(uint64_t *state)
 	return x ^ x >> 31;
 }
 
-/* In place of the C library's where the linker is told so. */
+/* deny.c: in place of the C library's, for targets that are linked like that. */
+extern bool fuzz_may_open;
 int __real_open64(const char *path, int flags, ...);
+int __real_socket(int domain, int type, int protocol);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_socket(int domain, int type, int protocol);

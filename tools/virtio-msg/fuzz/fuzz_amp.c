@@ -41,11 +41,16 @@ enum {
 	OP_NOTIFY,
 	OP_READY,
 	OP_READ,
+	OP_START,
+	OP_BUFFER,
 	NUM_OPS,
 };
 
 #define MEM_SIZE	0x6000u
 #define OWN_ID		1
+/* The ring of the entropy source, behind the window. */
+#define RING		(VMSG_AMP_POOL + 0x100)
+#define RING_SIZE	8u
 
 struct window {
 	struct vmsg_loop *loop;
@@ -53,6 +58,7 @@ struct window {
 	struct vmsg_ivshmem *iv;
 	struct vmsg_device *dev;
 	struct win win;
+	uint16_t avail;
 	int server;
 };
 
@@ -115,12 +121,15 @@ static void say(struct window *w, int64_t number, bool with_fd)
 static void ring_bell(struct window *w)
 {
 	const uint64_t one = 1;
-	int i;
+	int i = 0;
 
 	if (write(w->iv->own_bell, &one, sizeof(one)) < 0)
 		abort();
-	for (i = 0; i < 3; i++)
+	/* It comes to rest while nobody does anything. */
+	do {
 		vmsg_loop_once(w->loop, 0);
+		fuzz_require(i++ < 100);
+	} while (w->bus->more.queued || i < 3);
 }
 
 static void open_window(struct window *w, uint8_t how)
@@ -215,6 +224,70 @@ static void do_server(struct window *w, const struct fuzz_op *op)
 	}
 }
 
+static void ask(struct window *w, const struct vmsg_msg *msg)
+{
+	uint8_t frame[64];
+	int len = vmsg_wire_encode(VMSG_DIALECT_1, msg, frame, sizeof(frame));
+
+	fuzz_require(len > 0);
+	w->win.tx %= w->win.spsc ? 62 : 63;
+	win_put(&w->win, frame, len);
+	ring_bell(w);
+}
+
+/* All that a driver does to start the entropy source. */
+static void do_start(struct window *w)
+{
+	static const uint8_t statuses[] = { 0, S_ACK, S_DRIVER, S_FEATURES };
+	struct vmsg_msg msg = { .id = VIRTIO_MSG_SET_DEVICE_STATUS };
+	uint8_t words[8];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(statuses); i++) {
+		if (statuses[i] == S_FEATURES) {
+			vmsg_wire_put_block(words, 0, 0);
+			vmsg_wire_put_block(words, 1, F_BASE >> 32);
+			ask(w, &(struct vmsg_msg){
+				.id = VIRTIO_MSG_SET_DRIVER_FEATURES,
+				.features.count = 2,
+				.data = words,
+				.data_len = sizeof(words),
+			});
+		}
+		msg.status = statuses[i];
+		ask(w, &msg);
+	}
+	ask(w, &(struct vmsg_msg){
+		.id = VIRTIO_MSG_SET_VQUEUE,
+		.vqueue.flags = VIRTIO_MSG_VQUEUE_OP_ENABLE,
+		.vqueue.size = RING_SIZE,
+		.vqueue.desc = RING,
+		.vqueue.driver = RING + 0x100,
+		.vqueue.device = RING + 0x200,
+	});
+	msg.status = S_RUNNING;
+	ask(w, &msg);
+	w->avail = get16(w->win.mem, RING + 0x200 + 2);
+}
+
+/* How many bytes, and whether to kick. */
+static void do_buffer(struct window *w, const struct fuzz_op *op)
+{
+	struct vring_desc *desc = (void *)(w->win.mem + RING);
+	unsigned int i = w->avail % RING_SIZE;
+
+	desc[i].addr = htole64(VMSG_AMP_POOL + 0x800);
+	desc[i].len = htole32(fuzz_num(op, 0, 2));
+	desc[i].flags = htole16(VRING_DESC_F_WRITE);
+	put16(w->win.mem, RING + 0x100 + 4 + 2 * i, i);
+	put16(w->win.mem, RING + 0x100 + 2, ++w->avail);
+	if (op->data[2] & 1)
+		ask(w, &(struct vmsg_msg){ .id = VIRTIO_MSG_EVENT_AVAIL });
+	else
+		put64(w->win.mem, L_DRV_NOTIF + N_TX,
+		      get64(w->win.mem, L_DRV_NOTIF + N_TX) ^ 1);
+}
+
 /* Is an answer to a PING among the frames that are there? */
 static bool read_all(struct window *w)
 {
@@ -257,6 +330,12 @@ static void do_op(struct window *w, const struct fuzz_op *op)
 		break;
 	case OP_READ:
 		read_all(w);
+		break;
+	case OP_START:
+		do_start(w);
+		break;
+	case OP_BUFFER:
+		do_buffer(w, op);
 		break;
 	}
 	ring_bell(w);
@@ -383,6 +462,10 @@ size_t fuzz_seed(unsigned int n, uint8_t *data, size_t room)
 				.len = 1,
 				.data = { i == 1 ? INIT : RUN },
 			};
+		} else if (i < 10) {
+			op.code = i == 4 ? OP_START : OP_BUFFER;
+			op.len = 3;
+			op.data[1] = 0;
 		} else if (i < 15) {
 			op.code = OP_FRAME;
 			op.len = fuzz_frame(&random, VMSG_DIALECT_1, op.data,

@@ -4,7 +4,8 @@
  *
  * The first byte of the input says how the bus is set up, the others are
  * operations of the driver side, of the link, and of a model that takes its
- * time. There are a block device (0), an entropy source (1) and that model (2).
+ * time. There are a block device (0), an entropy source (1) and that model (2),
+ * and room for two that can be of any other model (3, 4).
  *
  * What has to be so at the end of every input, whatever it has done: devices
  * that have been reset touch no memory, and a driver that knows the rules can
@@ -18,6 +19,7 @@
 #include "fuzz.h"
 #include "link.h"
 #include "models.h"
+#include "opts.h"
 
 enum {
 	OP_FRAME,
@@ -34,10 +36,11 @@ enum {
 	NUM_OPS,
 };
 
-enum { BLK, RNG, LAZY, NUM_DEVICES };
+enum { BLK, RNG, LAZY, OTHER, NUM_DEVICES = OTHER + 2 };
 
 /* Where buffers are: between the rings of queue 0 and those of queue 1. */
 #define DATA		0x10000u
+#define RING_SIZE	0x7800u
 #define DATA_SIZE	0x10000u
 #define DISK_SIZE	0x10000u
 #define LAZY_CONFIG	64u
@@ -58,7 +61,7 @@ struct lazy {
 struct world {
 	struct fuzz_link l;
 	struct lazy lazy;
-	struct ring rings[NUM_DEVICES][2];
+	struct ring rings[NUM_DEVICES][LINK_PER_DEVICE];
 };
 
 static int disk = -1;
@@ -198,7 +201,41 @@ static void lazy_queue_reset_done(struct lazy *lazy, uint32_t index)
 
 /* The world -------------------------------------------------------------- */
 
-static void add_device(struct world *w, unsigned int num)
+/* Those that are not there yet are left out. */
+static const struct {
+	const char *model;
+	const char *spec;
+} others[] = {
+	{ "net", "pair=a,mac=02:00:00:00:00:01" },
+	{ "net", "pair=a,mac=02:00:00:00:00:02,queues=2,mtu=1400" },
+	{ "balloon", "pages=8,deflate-on-oom" },
+	{ "gpio", "lines=16,names=a:b" },
+	{ "i2c", "" },
+	{ "input", "kind=keyboard,serial=s" },
+	{ "input", "kind=tablet,name=n,queue-size=16" },
+	{ "none", "type=99,queues=4,config=64" },
+	{ "vsock", "cid=5" },
+};
+
+static void add_other(struct world *w, unsigned int num, unsigned int which)
+{
+	struct vmsg_device *dev;
+	char spec[128];
+
+	which %= ARRAY_SIZE(others);
+	if (!vmsg_model_find(others[which].model))
+		return;
+	snprintf(spec, sizeof(spec), "num=%u,%s", num, others[which].spec);
+	if (!strcmp(others[which].model, "vsock"))
+		snprintf(spec, sizeof(spec), "num=%u,socket=/tmp/fuzz-%d-%u",
+			 num, getpid(), num);
+	fuzz_may_open = true;
+	fuzz_require(!opts_add(w->l.bench.bus, others[which].model, spec,
+			       &dev));
+	fuzz_may_open = false;
+}
+
+static void add_device(struct world *w, unsigned int num, unsigned int which)
 {
 	static const uint16_t sizes[] = { 64, 256 };
 	const struct vmsg_device_desc desc = {
@@ -217,11 +254,17 @@ static void add_device(struct world *w, unsigned int num)
 
 	if (vmsg_bus_find(w->l.bench.bus, num))
 		return;
+	if (num >= OTHER) {
+		add_other(w, num, which);
+		return;
+	}
 	switch (num) {
 	case BLK:
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", disk);
 		blk.path = path;
+		fuzz_may_open = true;
 		fuzz_require(vmsg_blk_add(w->l.bench.bus, num, &blk));
+		fuzz_may_open = false;
 		break;
 	case RNG:
 		fuzz_require(vmsg_rng_add(w->l.bench.bus, num, &rng));
@@ -244,8 +287,8 @@ static void open_world(struct world *w, uint8_t how)
 		     !ftruncate(disk, DISK_SIZE));
 	memset(w, 0, sizeof(*w));
 	link_open(&w->l, how);
-	for (i = 0; i < NUM_DEVICES; i++)
-		add_device(w, i);
+	for (i = 0; i < OTHER; i++)
+		add_device(w, i, 0);
 }
 
 /* Operations ------------------------------------------------------------- */
@@ -253,9 +296,25 @@ static void open_world(struct world *w, uint8_t how)
 static struct ring *ring_of(struct world *w, const struct fuzz_op *op)
 {
 	struct ring *r = &w->rings[op->data[0] % NUM_DEVICES]
-				  [op->data[0] / NUM_DEVICES % 2];
+				  [op->data[0] / NUM_DEVICES % LINK_PER_DEVICE];
 
 	return r->size ? r : NULL;
+}
+
+/* Queues 2 and 3 are behind 0 and 1. */
+static void place(struct world *w, struct ring *r, unsigned int num,
+		  unsigned int index, uint32_t size, bool packed)
+{
+	uint64_t *area[] = { &r->desc, &r->driver, &r->device, &r->table };
+	size_t i;
+
+	ring_place(r, &w->l.bench, num, index % 2, size, packed);
+	r->index = index;
+	if (index < 2)
+		return;
+	for (i = 0; i < ARRAY_SIZE(area); i++)
+		*area[i] += RING_SIZE;
+	memset(w->l.pool + (r->desc - POOL_ADDR), 0, r->table - r->desc);
 }
 
 /* Device, features, size, what else: what a driver does to start it. */
@@ -272,14 +331,15 @@ static void do_setup(struct world *w, const struct fuzz_op *op)
 	if (dev && !(more & 1))
 		features &= dev->offered[0];
 	drv_negotiate(b, num, features);
-	for (i = 0; i < 2; i++) {
+	/* Backwards, as the places of the last ones are made from the others. */
+	for (i = LINK_PER_DEVICE; i--;) {
 		r = &w->rings[num][i];
-		ring_place(r, b, num, i, sizes[op->data[9] % ARRAY_SIZE(sizes)],
-			   features & VMSG_BIT(VMSG_F_RING_PACKED));
+		place(w, r, num, i, sizes[op->data[9] % ARRAY_SIZE(sizes)],
+		      features & VMSG_BIT(VMSG_F_RING_PACKED));
 		if (!(more & (2 << i)))
 			ring_enable(r);
 	}
-	if (!(more & 8))
+	if (!(more & 32))
 		drv_set_status(b, num, S_RUNNING);
 }
 
@@ -370,6 +430,25 @@ static void do_link(struct world *w, const struct fuzz_op *op)
 	link_wake(&w->l);
 }
 
+/* What the control FIFO may say to a model. */
+static void do_command(struct vmsg_device *dev, uint8_t which, uint32_t arg)
+{
+	static const char * const words[] = {
+		"resize", "balloon", "memory", "gpio", "event", "leds", "link",
+		"transport-reset",
+	};
+	static const char * const ends[] = { "", " range", " 1", " 2 3", "512" };
+	const struct vmsg_model *model = dev ? vmsg_model_of(dev) : NULL;
+	static const char * const starts[] = { "", "up ", "down ", "1 " };
+	char args[64];
+
+	if (!model || !model->command)
+		return;
+	snprintf(args, sizeof(args), "%s%u%s", starts[arg >> 18 & 3],
+		 arg & 0x7fff, ends[(arg >> 15) % ARRAY_SIZE(ends)]);
+	model->command(dev, words[which % ARRAY_SIZE(words)], args);
+}
+
 static void do_model(struct world *w, const struct fuzz_op *op)
 {
 	struct vmsg_device *dev = vmsg_bus_find(w->l.bench.bus,
@@ -403,9 +482,7 @@ static void do_model(struct world *w, const struct fuzz_op *op)
 			vmsg_device_needs_reset(dev);
 		break;
 	case 6:
-		if (dev && vmsg_model_of(dev) == &vmsg_blk_model)
-			vmsg_blk_resize(dev, 512ULL * (arg % 256),
-					op->data[6] % 3);
+		do_command(dev, op->data[2], arg >> 8);
 		break;
 	default:
 		if (lazy->dev)
@@ -415,11 +492,11 @@ static void do_model(struct world *w, const struct fuzz_op *op)
 
 static void free_device(struct world *w, struct vmsg_device *dev)
 {
-	unsigned int num = vmsg_device_num(dev);
+	unsigned int num = vmsg_device_num(dev), i;
 
 	vmsg_device_free(dev);
-	w->l.kick_fd[2 * num] = -1;
-	w->l.kick_fd[2 * num + 1] = -1;
+	for (i = 0; i < LINK_PER_DEVICE; i++)
+		w->l.kick_fd[LINK_PER_DEVICE * num + i] = -1;
 }
 
 static void do_plug(struct world *w, const struct fuzz_op *op)
@@ -441,7 +518,7 @@ static void do_plug(struct world *w, const struct fuzz_op *op)
 			free_device(w, dev);
 		break;
 	default:
-		add_device(w, num);
+		add_device(w, num, op->data[2]);
 	}
 }
 
@@ -478,7 +555,7 @@ static void do_quiet(struct world *w)
 	}
 	memcpy(before, w->l.pool, sizeof(before));
 	for (i = 0; i < LINK_QUEUES; i++)
-		link_kick(b, i / 2, i % 2);
+		link_kick(b, i / LINK_PER_DEVICE, i % LINK_PER_DEVICE);
 	lazy_finish(&w->lazy, 0, 64);
 	bench_run(b);
 	fuzz_require(!memcmp(before, w->l.pool, sizeof(before)));
@@ -502,7 +579,7 @@ static void do_op(struct world *w, const struct fuzz_op *op)
 		return;
 	case OP_KICK:
 		link_kick(b, op->data[0] % NUM_DEVICES,
-			  op->data[0] / NUM_DEVICES % 2);
+			  op->data[0] / NUM_DEVICES % LINK_PER_DEVICE);
 		break;
 	case OP_SETUP:
 		do_setup(w, op);
@@ -588,7 +665,7 @@ int fuzz_test(const uint8_t *data, size_t size)
 
 static uint8_t any_queue(uint64_t *random)
 {
-	return fuzz_random(random) % (2 * NUM_DEVICES);
+	return fuzz_random(random) % LINK_QUEUES;
 }
 
 /* All the ring features, most of them, or none. */
@@ -600,7 +677,7 @@ static void make_setup(uint64_t *random, struct fuzz_op *op)
 	fuzz_put(op, r & 0x100 ? fuzz_random(random) | fuzz_random(random) :
 		 r & 0x200 ? ~0ULL : VMSG_BIT(VMSG_F_RING_RESET), 8);
 	fuzz_put(op, r >> 16, 1);
-	fuzz_put(op, r & 0x3c00 ? 0 : r >> 24, 1);
+	fuzz_put(op, r & 0x1c00 ? 0 : r >> 24, 1);
 }
 
 static void make_buffer(uint64_t *random, struct fuzz_op *op)
@@ -677,6 +754,10 @@ void fuzz_make_op(uint64_t *random, struct fuzz_op *op)
 		fuzz_put(op, 1 + (r >> 8) % 8, 1);
 		make_write(random, op, true);
 		break;
+	case OP_LINK:
+		/* The end, every now and then. */
+		fuzz_put(op, r & 0x1f00 ? r >> 16 : 0xde01, 3);
+		break;
 	default:
 		fuzz_put(op, r >> 8, 1 + r % 7);
 	}
@@ -708,27 +789,33 @@ size_t fuzz_seed(unsigned int n, uint8_t *data, size_t room)
 	uint64_t random = n;
 	struct fuzz_op op;
 	size_t size = 1;
-	unsigned int i;
+	unsigned int dev = n / num, i;
 
-	if (n >= num * NUM_DEVICES || !room)
+	if (n >= num * (OTHER + ARRAY_SIZE(others)) || !room)
 		return 0;
 	data[0] = hows[n % ARRAY_SIZE(hows)];
+	if (dev >= OTHER) {
+		op = (struct fuzz_op){ .code = OP_PLUG, .len = 3,
+				       .data = { 3, OTHER, dev - OTHER } };
+		size = fuzz_append(data, size, room, &op);
+		dev = OTHER;
+	}
 	op.code = OP_SETUP;
 	op.len = 0;
-	fuzz_put(&op, n / num, 1);
+	fuzz_put(&op, dev, 1);
 	fuzz_put(&op, features[n / ARRAY_SIZE(hows) % ARRAY_SIZE(features)], 8);
 	fuzz_put(&op, n, 1);
 	size = fuzz_append(data, size, room, &op);
 	for (i = 0; i < 20; i++) {
 		fuzz_make_op(&random, &op);
 		if (i < 10) {
-			op.code = n / num == BLK ? OP_BLK : OP_BUFFER;
+			op.code = dev == BLK ? OP_BLK : OP_BUFFER;
 			op.len = 0;
 			if (op.code == OP_BLK)
 				make_blk(&random, &op);
 			else
 				make_buffer(&random, &op);
-			op.data[0] = n / num;
+			op.data[0] = dev + NUM_DEVICES * (i % 3);
 			op.data[1] |= 2;
 		}
 		size = fuzz_append(data, size, room, &op);

@@ -19,30 +19,6 @@
 
 #define TEXT	1024u
 
-static bool may_open;
-
-int __wrap_open64(const char *path, int flags, ...)
-{
-	if (may_open)
-		return __real_open64(path, flags & O_ACCMODE);
-	errno = EACCES;
-	return -1;
-}
-
-int __wrap_open(const char *path, int flags, ...)
-{
-	return __wrap_open64(path, flags);
-}
-
-int __wrap_socket(int domain, int type, int protocol)
-{
-	(void)domain;
-	(void)type;
-	(void)protocol;
-	errno = EACCES;
-	return -1;
-}
-
 static void add_disk(struct vmsg_bus *bus)
 {
 	static int disk = -1;
@@ -54,9 +30,9 @@ static void add_disk(struct vmsg_bus *bus)
 	fuzz_require(disk >= 0 && !ftruncate(disk, 4096));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", disk);
 	blk.path = path;
-	may_open = true;
+	fuzz_may_open = true;
 	fuzz_require(vmsg_blk_add(bus, 0, &blk));
-	may_open = false;
+	fuzz_may_open = false;
 }
 
 /* Lines, to a bus with a disk and nothing else. */

@@ -93,9 +93,10 @@ static int link_queue(struct vmsg_link *link, uint16_t dev_num, uint32_t index,
 		      int kick_fd, int used_fd)
 {
 	(void)used_fd;
-	if (dev_num >= LINK_QUEUES / 2 || index > 1)
+	if (dev_num >= LINK_QUEUES / LINK_PER_DEVICE ||
+	    index >= LINK_PER_DEVICE)
 		return -EINVAL;
-	link_of(link)->kick_fd[2 * dev_num + index] = kick_fd;
+	link_of(link)->kick_fd[LINK_PER_DEVICE * dev_num + index] = kick_fd;
 	return 0;
 }
 
@@ -144,7 +145,7 @@ static void link_put(struct bench *b, const void *frame, size_t len)
 void link_kick(struct bench *b, uint16_t dev, uint32_t index)
 {
 	struct fuzz_link *l = b->priv;
-	unsigned int queue = (2 * dev + index) % LINK_QUEUES;
+	unsigned int queue = (LINK_PER_DEVICE * dev + index) % LINK_QUEUES;
 	uint64_t one = 1;
 
 	if (l->kick_fd[queue] < 0)

@@ -14,7 +14,9 @@
 /* Rings begin where the tests have them; the tables of queue 1 are the end. */
 #define LINK_POOL	0x30000u
 #define LINK_FRAMES	64u
-#define LINK_QUEUES	8u
+/* Of each device, and of all of them. */
+#define LINK_PER_DEVICE	4u
+#define LINK_QUEUES	(5 * LINK_PER_DEVICE)
 
 struct link_frame {
 	size_t len;

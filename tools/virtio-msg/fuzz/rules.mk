@@ -14,7 +14,7 @@ FUZZFLAGS := -O1 -g -fno-omit-frame-pointer $(if $(COVERAGE),\
 fuzz-y	:= fuzz_amp fuzz_device fuzz_opts fuzz_wire
 # In a library, so that each target gets what it needs: fuzz_amp has the source
 # of the link in it, and fuzz_opts that of the control lines.
-fuzz-lib := $(lib-y) frames harness link opts peer
+fuzz-lib := $(lib-y) deny frames harness link opts peer
 
 vpath %.c $(src)/fuzz
 
@@ -33,7 +33,8 @@ $(fuzz-y:%=$(fuzz)/%): $(fuzz)/%: $(fuzz)/%.o $(fuzz)/init.o $(fuzz)/lib.a
 		$(filter %.o,$^) $(fuzz)/lib.a $(LDLIBS)
 
 $(fuzz)/fuzz_amp $(fuzz)/fuzz_device: $(fuzz)/mutate.o
-$(fuzz)/fuzz_opts: FUZZ_LDFLAGS := -Wl,--wrap=open,--wrap=open64,--wrap=socket
+$(fuzz)/fuzz_device $(fuzz)/fuzz_opts: FUZZ_LDFLAGS := \
+	-Wl,--wrap=open,--wrap=open64,--wrap=socket
 
 fuzz: $(fuzz-y:%=$(fuzz)/%)
 
