@@ -38,7 +38,9 @@ build_tools tools
 mkdir -p "$BUILD/selftests"
 run_logged selftests "building the programs of the tests" \
 	make -C "$dir" -j"$JOBS" OUTPUT="$BUILD/selftests"
-common=(--add "$dir:/selftests" --bin mkfs.ext4 --bin fsck.ext4 --bin fio
+page=Documentation/userspace-api/virtio-msg-device.rst
+common=(--add "$dir:/selftests" --add "$ROOT/$page:/selftests/${page##*/}"
+	--bin mkfs.ext4 --bin fsck.ext4 --bin fio
 	--bin ip --bin iperf3 --bin ethtool --mod virtio_net --mod tun
 	--mod virtio_balloon --mod virtio_input --mod evdev
 	--mod virtio_blk --mod virtio-rng)
