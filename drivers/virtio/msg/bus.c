@@ -28,6 +28,7 @@
 #include <linux/wait_bit.h>
 
 #include "internal.h"
+#include "trace.h"
 
 /* Token: place in the table below, round above; the round is never 0. */
 #define VMSG_TOKEN_SHIFT	ilog2(VMSG_REQUESTS)
@@ -60,11 +61,6 @@ struct vmsg_request {
 	u8 id;
 	u16 dev_num;
 };
-
-static void vmsg_bus_count(struct virtio_msg_bus *bus, enum vmsg_stat stat)
-{
-	atomic_long_inc(&bus->stats[stat]);
-}
 
 /*
  * Requests
@@ -111,6 +107,13 @@ static void vmsg_bus_end_locked(struct virtio_msg_bus *bus,
 {
 	guard(spinlock_irqsave)(&bus->req_lock);
 	vmsg_bus_end(bus, req, result);
+}
+
+static int vmsg_bus_send(struct virtio_msg_bus *bus, const struct vmsg_msg *msg,
+			 const void *frame, size_t size)
+{
+	trace_vmsg_tx(bus, msg, size);
+	return bus->info.ops->send(bus, frame, size);
 }
 
 /**
@@ -167,13 +170,15 @@ int vmsg_bus_request(struct virtio_msg_bus *bus, struct vmsg_dev *vd,
 	    (vd && READ_ONCE(vd->state) == VMSG_DEV_GONE))
 		err = -ENODEV;
 	else
-		err = bus->info.ops->send(bus, frames, size);
+		err = vmsg_bus_send(bus, msg, frames, size);
 	if (err)
 		vmsg_bus_end_locked(bus, &req, err);
 	if (!wait_for_completion_timeout(&req.done, timeout)) {
 		vmsg_bus_end_locked(bus, &req, -ETIMEDOUT);
-		if (req.result == -ETIMEDOUT)
+		if (req.result == -ETIMEDOUT) {
 			vmsg_bus_count(bus, VMSG_STAT_TIMEOUTS);
+			trace_vmsg_timeout(bus, msg, size);
+		}
 	}
 	return req.result;
 }
@@ -257,8 +262,8 @@ static struct vmsg_request *vmsg_bus_find_request(struct virtio_msg_bus *bus,
 	return NULL;
 }
 
-static int vmsg_bus_answer(struct virtio_msg_bus *bus, const void *frame,
-			   size_t size, const struct vmsg_msg *hdr)
+static int vmsg_bus_take_answer(struct virtio_msg_bus *bus, const void *frame,
+				size_t size, const struct vmsg_msg *hdr)
 {
 	enum vmsg_dialect dialect = bus->dialect;
 	struct vmsg_request *req;
@@ -266,27 +271,35 @@ static int vmsg_bus_answer(struct virtio_msg_bus *bus, const void *frame,
 
 	guard(spinlock_irqsave)(&bus->req_lock);
 	req = vmsg_bus_find_request(bus, hdr);
-	if (!req) {
-		vmsg_bus_count(bus, VMSG_STAT_UNEXPECTED);
+	if (!req)
 		return -ENOENT;
-	}
-	if (size > req->room) {
-		vmsg_bus_count(bus, VMSG_STAT_MALFORMED);
+	if (size > req->room)
 		return -EMSGSIZE;
-	}
 	if (dialect == VMSG_DIALECT_UNKNOWN)
 		dialect = hdr->token ? VMSG_DIALECT_1 : VMSG_DIALECT_RFC;
 	/* A malformed answer leaves the waiter waiting for the right one. */
 	memcpy(req->rx, frame, size);
 	err = vmsg_wire_decode(dialect, req->rx, size, req->room, req->msg);
-	if (err < 0) {
-		vmsg_bus_count(bus, VMSG_STAT_MALFORMED);
+	if (err < 0)
 		return err;
-	}
 	vmsg_bus_set_dialect(bus, dialect);
 	vmsg_bus_count(bus, VMSG_STAT_RESPONSES);
 	vmsg_bus_end(bus, req, 0);
 	return 0;
+}
+
+static int vmsg_bus_answer(struct virtio_msg_bus *bus, const void *frame,
+			   size_t size, const struct vmsg_msg *hdr)
+{
+	int err = vmsg_bus_take_answer(bus, frame, size, hdr);
+
+	if (err == -ENOENT)
+		vmsg_bus_drop(bus, VMSG_STAT_UNEXPECTED, hdr,
+			      "nobody waits for this response, perhaps not any more");
+	else if (err)
+		vmsg_bus_drop(bus, VMSG_STAT_MALFORMED, hdr,
+			      "too long, or shorter than its fields say");
+	return err;
 }
 
 /*
@@ -307,6 +320,7 @@ static int vmsg_bus_send_kick(struct virtio_msg_bus *bus,
 
 	vmsg_wire_encode(bus->dialect, &msg, frame, sizeof(frame));
 	err = bus->info.ops->kick(bus, kick->dev_num, kick->index, frame);
+	trace_vmsg_kick(bus, kick, next_offset, err);
 	if (!err)
 		vmsg_bus_count(bus, VMSG_STAT_KICKS);
 	return err;
@@ -410,7 +424,8 @@ static int vmsg_bus_bus_message(struct virtio_msg_bus *bus,
 			return 0;
 		}
 	}
-	vmsg_bus_count(bus, VMSG_STAT_UNEXPECTED);
+	vmsg_bus_drop(bus, VMSG_STAT_UNEXPECTED, msg,
+		      "not for the driver side, or not now");
 	return -EBADMSG;
 }
 
@@ -420,12 +435,19 @@ static int vmsg_bus_event(struct virtio_msg_bus *bus,
 	struct vmsg_dev *vd;
 	int err = -ENODEV;
 
+	if (msg->id == VIRTIO_MSG_EVENT_USED)
+		trace_vmsg_used(bus, msg->dev_num, msg->vqueue.index);
 	rcu_read_lock();
 	vd = xa_load(&bus->devs, msg->dev_num);
 	if (vd)
 		err = vmsg_dev_event(vd, msg);
 	rcu_read_unlock();
-	vmsg_bus_count(bus, err ? VMSG_STAT_UNEXPECTED : VMSG_STAT_EVENTS);
+	if (err)
+		vmsg_bus_drop(bus, VMSG_STAT_UNEXPECTED, msg,
+			      err == -ENODEV ? "no such device" :
+					       "no such queue");
+	else
+		vmsg_bus_count(bus, VMSG_STAT_EVENTS);
 	return err;
 }
 
@@ -455,19 +477,27 @@ int virtio_msg_bus_receive(struct virtio_msg_bus *bus, const void *frame,
 	int size;
 
 	size = vmsg_wire_frame(frame, len, bus->info.max_msg_size, &msg);
-	if (size >= 0 && (msg.type & VIRTIO_MSG_TYPE_RESPONSE))
-		return vmsg_bus_answer(bus, frame, size, &msg);
-	if (size >= 0)
-		size = vmsg_wire_decode(bus->dialect, frame, size, size, &msg);
 	if (size < 0) {
-		vmsg_bus_count(bus, VMSG_STAT_MALFORMED);
+		vmsg_bus_drop(bus, VMSG_STAT_MALFORMED, NULL,
+			      "its size makes no sense");
+		return size;
+	}
+	trace_vmsg_rx(bus, &msg, size);
+	if (msg.type & VIRTIO_MSG_TYPE_RESPONSE)
+		return vmsg_bus_answer(bus, frame, size, &msg);
+	size = vmsg_wire_decode(bus->dialect, frame, size, size, &msg);
+	if (size < 0) {
+		vmsg_bus_drop(bus, VMSG_STAT_MALFORMED, &msg,
+			      size == -EBADMSG ? "no such message" :
+						 "shorter than its fields say");
 		return size;
 	}
 	if (msg.type & VIRTIO_MSG_TYPE_BUS)
 		return vmsg_bus_bus_message(bus, &msg);
 	if (msg.id == VIRTIO_MSG_EVENT_CONFIG || msg.id == VIRTIO_MSG_EVENT_USED)
 		return vmsg_bus_event(bus, &msg);
-	vmsg_bus_count(bus, VMSG_STAT_UNEXPECTED);
+	vmsg_bus_drop(bus, VMSG_STAT_UNEXPECTED, &msg,
+		      "not for the driver side");
 	return -EBADMSG;
 }
 EXPORT_SYMBOL_GPL(virtio_msg_bus_receive);
@@ -553,7 +583,7 @@ static void vmsg_bus_ping_work(struct work_struct *work)
 	msg.type |= VIRTIO_MSG_TYPE_RESPONSE;
 	size = vmsg_wire_encode(bus->dialect, &msg, frame, sizeof(frame));
 	if (size > 0 && !READ_ONCE(bus->dead))
-		bus->info.ops->send(bus, frame, size);
+		vmsg_bus_send(bus, &msg, frame, size);
 }
 
 /*
@@ -702,6 +732,7 @@ static struct virtio_msg_bus *vmsg_bus_alloc(void)
 	bus->dev.class = &vmsg_bus_class;
 	bus->num = -1;
 	spin_lock_init(&bus->req_lock);
+	vmsg_report_init(bus);
 	init_waitqueue_head(&bus->req_room);
 	spin_lock_init(&bus->kick_lock);
 	INIT_LIST_HEAD(&bus->kicks);

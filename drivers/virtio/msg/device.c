@@ -73,7 +73,7 @@ static int vmsg_dev_ask_locked(struct vmsg_dev *vd, struct vmsg_msg *msg)
 	atomic_long_inc(&vd->requests);
 	err = vmsg_bus_request(vd->bus, vd, msg, vd->frames, vd->frame_max);
 	if (err == -ETIMEDOUT)
-		vmsg_dev_err(vd, "no answer to message 0x%02x within %u ms, needs a reset\n",
+		vmsg_dev_err(vd, "no answer to message 0x%02x within %u ms, needs a reset",
 			     msg->id, vd->bus->info.timeout_ms);
 	if (err && err != -ENODEV)
 		vmsg_dev_fail(vd);
@@ -130,6 +130,7 @@ void vmsg_dev_fail(struct vmsg_dev *vd)
 		return;
 	WRITE_ONCE(vd->state, VMSG_DEV_NEEDS_RESET);
 	WRITE_ONCE(vd->client.state, VMSG_POOL_SUSPECT);
+	atomic_long_inc(&vd->failures);
 	kref_get(&vd->ref);
 	if (!queue_work(vd->bus->wq, &vd->fail_work))
 		vmsg_dev_put(vd);
@@ -159,7 +160,7 @@ static void vmsg_dev_config_event(struct vmsg_dev *vd,
 	WRITE_ONCE(vd->status_stale, true);
 	if (msg->event_config.status & VIRTIO_CONFIG_S_NEEDS_RESET) {
 		/* No word to the driver: it would only find nothing to read. */
-		vmsg_dev_err(vd, "asks for a reset; unbind and bind its driver\n");
+		vmsg_dev_err(vd, "asks for a reset; unbind and bind its driver");
 		vmsg_dev_fail(vd);
 		return;
 	}
@@ -247,7 +248,7 @@ static int vmsg_dev_fresh_config(struct vmsg_dev *vd)
 			break;
 	}
 	if (err && err != -ENODEV)
-		vmsg_dev_err(vd, "configuration cannot be read (%d)\n", err);
+		vmsg_dev_err(vd, "configuration cannot be read (%d)", err);
 	return err;
 }
 
@@ -323,7 +324,7 @@ static void vmsg_dev_set(struct virtio_device *vdev, unsigned int offset,
 		done += n;
 	}
 	if (err && err != -ENODEV)
-		vmsg_dev_err(vd, "configuration bytes %u to %u cannot be written (%d)\n",
+		vmsg_dev_err(vd, "configuration bytes %u to %u cannot be written (%d)",
 			     offset, offset + len - 1, err);
 }
 
@@ -415,7 +416,7 @@ static void vmsg_dev_reset(struct virtio_device *vdev)
 	if (!err) {
 		vmsg_dev_recover(vd);
 	} else if (err != -ENODEV) {
-		vmsg_dev_err(vd, "does not finish its reset (%d), its memory is kept\n",
+		vmsg_dev_err(vd, "does not finish its reset (%d), its memory is kept",
 			     err);
 		vmsg_dev_fail(vd);
 	}
@@ -522,7 +523,7 @@ static void vmsg_dev_get_extended_features(struct virtio_device *vdev,
 	if (!vd->features_valid && READ_ONCE(vd->state) != VMSG_DEV_NEEDS_RESET)
 		err = vmsg_dev_read_features(vd);
 	if (err && err != -ENODEV)
-		vmsg_dev_err(vd, "features cannot be read (%d)\n", err);
+		vmsg_dev_err(vd, "features cannot be read (%d)", err);
 	memcpy(features, vd->features, sizeof(vd->features));
 }
 
@@ -568,12 +569,12 @@ static int vmsg_dev_finalize_features(struct virtio_device *vdev)
 		__virtio_clear_bit(vdev, VIRTIO_F_IN_ORDER);
 
 	if (!__virtio_test_bit(vdev, VIRTIO_F_VERSION_1)) {
-		vmsg_dev_err(vd, "does not offer VIRTIO_F_VERSION_1, legacy devices do not work here\n");
+		vmsg_dev_err(vd, "does not offer VIRTIO_F_VERSION_1, legacy devices do not work here");
 		return -EINVAL;
 	}
 	if (vd->client.pool &&
 	    !__virtio_test_bit(vdev, VIRTIO_F_ACCESS_PLATFORM)) {
-		vmsg_dev_err(vd, "does not offer VIRTIO_F_ACCESS_PLATFORM, but sees no memory besides the pool of its bus\n");
+		vmsg_dev_err(vd, "does not offer VIRTIO_F_ACCESS_PLATFORM, but sees no memory besides the pool of its bus");
 		return -EINVAL;
 	}
 	return vmsg_dev_write_features(vd, vmsg_dev_driver_features(vd));
@@ -769,7 +770,7 @@ static void vmsg_dev_work(struct work_struct *work)
 		vd->tried = true;
 		err = vmsg_dev_register(vd);
 		if (err && READ_ONCE(vd->state) != VMSG_DEV_GONE) {
-			vmsg_dev_err(vd, "cannot be used (%d); announce it again to retry\n",
+			vmsg_dev_err(vd, "cannot be used (%d); announce it again to retry",
 				     err);
 			virtio_msg_bus_remove_device(vd->bus, vd->num);
 		}

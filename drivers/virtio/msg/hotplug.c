@@ -87,7 +87,7 @@ static void vmsg_hot_make(struct virtio_msg_bus *bus, u16 dev_num)
 		return;
 	vd = vmsg_dev_create(bus, dev_num);
 	if (!vd || xa_err(xa_store(&bus->devs, dev_num, vd, GFP_KERNEL))) {
-		vmsg_bus_err(bus, "device %u: no memory, device ignored\n",
+		vmsg_bus_err(bus, "device %u: no memory, device ignored",
 			     dev_num);
 		if (vd)
 			vmsg_dev_put(vd);
@@ -202,7 +202,7 @@ static void vmsg_hot_scan_work(struct work_struct *work)
 	} while (offset > 0 && ++windows < VMSG_WINDOWS);
 	kfree(frames);
 	if (offset < 0 && !READ_ONCE(bus->dead))
-		vmsg_bus_err(bus, "GET_DEVICES failed (%d), only devices that announce themselves are used\n",
+		vmsg_bus_err(bus, "GET_DEVICES failed (%d), only devices that announce themselves are used",
 			     offset);
 
 	/* A peer that cannot be asked is taken to be of today. */

@@ -4,7 +4,8 @@
  *
  * device.c and vq.c say what is asked, hotplug.c of which devices, bus.c who waits
  * for what, wire.h how it looks, pool.c where buffers lie. Calls go down this list
- * only, apart from the events that bus.c hands up.
+ * only, apart from the events that bus.c hands up. All of them have report.c tell
+ * people what goes wrong, and sysfs.c shows what they keep.
  */
 #ifndef _VIRTIO_MSG_INTERNAL_H
 #define _VIRTIO_MSG_INTERNAL_H
@@ -14,6 +15,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/ratelimit.h>
 #include <linux/spinlock.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
@@ -37,6 +39,8 @@ struct vmsg_vqs;
 #define VMSG_DEVICES		65536
 /* Feature blocks that a device can have and this kernel knows of. */
 #define VMSG_FEATURE_BLOCKS	(2 * VIRTIO_FEATURES_U64S)
+/* Bytes of an error in words. */
+#define VMSG_REPORT_MAX		128
 /* Bytes of configuration space that are looked at. */
 #define VMSG_CONFIG_MAX		(128 * 1024)
 
@@ -81,7 +85,9 @@ void vmsg_pool_client_init(struct vmsg_pool_client *client,
 void vmsg_pool_client_release(struct vmsg_pool_client *client);
 void vmsg_pool_attach(struct virtio_device *vdev);
 void *vmsg_pool_vaddr(struct virtio_msg_pool *pool, u64 address, size_t size);
+size_t vmsg_pool_size(struct virtio_msg_pool *pool);
 size_t vmsg_pool_used(struct virtio_msg_pool *pool);
+unsigned long vmsg_pool_full(struct virtio_msg_pool *pool);
 
 /*
  * bus.c
@@ -146,6 +152,9 @@ struct vmsg_kick {
  * @ping_work: answers @ping
  * @wq: where all works of this bus and its devices run
  * @stats: see &enum vmsg_stat
+ * @report_lock: protects @last_error, also those of devices
+ * @last_error: what report.c said last
+ * @report_limit: of lines in the log
  */
 struct virtio_msg_bus {
 	struct device dev;
@@ -181,10 +190,17 @@ struct virtio_msg_bus {
 	struct workqueue_struct *wq;
 
 	atomic_long_t stats[VMSG_STAT_COUNT];
+
+	spinlock_t report_lock; /* @last_error, also those of devices */
+	char last_error[VMSG_REPORT_MAX];
+	struct ratelimit_state report_limit;
 };
 
-#define vmsg_bus_err(bus, fmt, ...) \
-	dev_err_ratelimited(&(bus)->dev, fmt, ##__VA_ARGS__)
+static inline void vmsg_bus_count(struct virtio_msg_bus *bus,
+				  enum vmsg_stat stat)
+{
+	atomic_long_inc(&bus->stats[stat]);
+}
 
 int vmsg_bus_request(struct virtio_msg_bus *bus, struct vmsg_dev *vd,
 		     struct vmsg_msg *msg, u8 *frames, size_t frame_max);
@@ -242,6 +258,8 @@ enum vmsg_dev_state {
  * @config_seq: counts everything that makes older configuration bytes stale
  * @status_stale: the device said something about its status by itself
  * @requests: request/response pairs so far
+ * @failures: how often it has begun to need a reset
+ * @last_error: what report.c said last of it, under the bus's report_lock
  * @lock: one request at a time; protects all that follows
  * @frames: a request and its response, @frame_max bytes each
  * @frame_max: bytes of the largest frame that is used
@@ -286,6 +304,8 @@ struct vmsg_dev {
 	atomic_t config_seq;
 	bool status_stale;
 	atomic_long_t requests;
+	atomic_long_t failures;
+	char last_error[VMSG_REPORT_MAX];
 
 	struct mutex lock; /* one request at a time */
 	u8 *frames;
@@ -318,14 +338,6 @@ static inline struct vmsg_dev *to_vmsg_dev(struct virtio_device *vdev)
 	return container_of(vdev, struct vmsg_dev, vdev);
 }
 
-#define vmsg_dev_err(vd, fmt, ...)					\
-do {									\
-	struct vmsg_dev *__vd = (vd);					\
-									\
-	dev_err_ratelimited(&__vd->bus->dev, "device %u: " fmt,		\
-			    __vd->num, ##__VA_ARGS__);			\
-} while (0)
-
 /* The feature bits of the driver side, as an array of VIRTIO_FEATURES_U64S. */
 static inline u64 *vmsg_dev_driver_features(struct vmsg_dev *vd)
 {
@@ -346,6 +358,19 @@ int vmsg_dev_ask(struct vmsg_dev *vd, struct vmsg_msg *msg);
 int vmsg_dev_freeze(struct vmsg_dev *vd);
 int vmsg_dev_restore(struct vmsg_dev *vd);
 void vmsg_dev_shutdown(struct vmsg_dev *vd);
+
+/*
+ * report.c
+ */
+void vmsg_report_init(struct virtio_msg_bus *bus);
+ssize_t vmsg_report_show(struct virtio_msg_bus *bus, const char *last_error,
+			 char *buf);
+__printf(2, 3)
+void vmsg_bus_err(struct virtio_msg_bus *bus, const char *fmt, ...);
+__printf(2, 3)
+void vmsg_dev_err(struct vmsg_dev *vd, const char *fmt, ...);
+void vmsg_bus_drop(struct virtio_msg_bus *bus, enum vmsg_stat stat,
+		   const struct vmsg_msg *msg, const char *why);
 
 /*
  * sysfs.c

@@ -54,6 +54,7 @@ struct virtio_msg_pool {
 	size_t size;
 	struct iova_domain iovad;
 	atomic_long_t used;
+	atomic_long_t full;
 	phys_addr_t *origins[];
 };
 
@@ -106,8 +107,10 @@ static dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, size_t size)
 		return DMA_MAPPING_ERROR;
 	pfn = alloc_iova_fast(&pool->iovad, n,
 			      (pool->size >> VMSG_GRANULE_SHIFT) - 1, true);
-	if (!pfn)
+	if (!pfn) {
+		atomic_long_inc(&pool->full);
 		return DMA_MAPPING_ERROR;
+	}
 	atomic_long_add(n << VMSG_GRANULE_SHIFT, &pool->used);
 	return pool->address + ((u64)pfn << VMSG_GRANULE_SHIFT);
 }
@@ -460,6 +463,30 @@ size_t vmsg_pool_used(struct virtio_msg_pool *pool)
 	return pool ? atomic_long_read(&pool->used) : 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_used);
+
+/**
+ * vmsg_pool_size() - how large a pool is
+ * @pool: the pool, or NULL
+ *
+ * Context: Any.
+ * Return: bytes.
+ */
+size_t vmsg_pool_size(struct virtio_msg_pool *pool)
+{
+	return pool ? pool->size : 0;
+}
+
+/**
+ * vmsg_pool_full() - how often there was no room
+ * @pool: the pool, or NULL
+ *
+ * Context: Any.
+ * Return: mappings that failed so far; drivers try those again.
+ */
+unsigned long vmsg_pool_full(struct virtio_msg_pool *pool)
+{
+	return pool ? atomic_long_read(&pool->full) : 0;
+}
 
 /**
  * virtio_msg_pool_create() - declare memory as a pool

@@ -69,13 +69,41 @@ static ssize_t pool_used_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(pool_used);
 
+static ssize_t pool_size_show(struct device *dev, struct device_attribute *attr,
+			      char *buf)
+{
+	return sysfs_emit(buf, "%zu\n", vmsg_pool_size(dev_to_bus(dev)->info.pool));
+}
+static DEVICE_ATTR_RO(pool_size);
+
+static ssize_t pool_full_show(struct device *dev, struct device_attribute *attr,
+			      char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", vmsg_pool_full(dev_to_bus(dev)->info.pool));
+}
+static DEVICE_ATTR_RO(pool_full);
+
+static ssize_t vmsg_bus_last_error_show(struct device *dev,
+					struct device_attribute *attr, char *buf)
+{
+	struct virtio_msg_bus *bus = dev_to_bus(dev);
+
+	return vmsg_report_show(bus, bus->last_error, buf);
+}
+
+static struct device_attribute vmsg_bus_attr_last_error =
+	__ATTR(last_error, 0444, vmsg_bus_last_error_show, NULL);
+
 static struct attribute *vmsg_bus_attrs[] = {
 	&dev_attr_revision.attr,
 	&dev_attr_dialect.attr,
 	&dev_attr_max_msg_size.attr,
 	&dev_attr_features.attr,
 	&dev_attr_timeout_ms.attr,
+	&dev_attr_pool_size.attr,
 	&dev_attr_pool_used.attr,
+	&dev_attr_pool_full.attr,
+	&vmsg_bus_attr_last_error.attr,
 	NULL
 };
 
@@ -177,6 +205,25 @@ static ssize_t requests_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(requests);
 
+static ssize_t failures_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%ld\n",
+			  atomic_long_read(&dev_to_vmsg(dev)->failures));
+}
+static DEVICE_ATTR_RO(failures);
+
+static ssize_t vmsg_dev_last_error_show(struct device *dev,
+					struct device_attribute *attr, char *buf)
+{
+	struct vmsg_dev *vd = dev_to_vmsg(dev);
+
+	return vmsg_report_show(vd->bus, vd->last_error, buf);
+}
+
+static struct device_attribute vmsg_dev_attr_last_error =
+	__ATTR(last_error, 0444, vmsg_dev_last_error_show, NULL);
+
 static ssize_t state_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
@@ -197,6 +244,8 @@ static struct attribute *vmsg_dev_attrs[] = {
 	&dev_attr_admin_vqs.attr,
 	&dev_attr_requests.attr,
 	&dev_attr_state.attr,
+	&dev_attr_failures.attr,
+	&vmsg_dev_attr_last_error.attr,
 	NULL
 };
 

@@ -110,7 +110,7 @@ static void vmsg_vq_callback(struct vmsg_vq *q)
 	 * the driver waiting for what is in there.
 	 */
 	if (unlikely(q->live && virtqueue_is_broken(q->vq))) {
-		vmsg_dev_err(q->vd, "queue %u: its ring makes no sense, needs a reset\n",
+		vmsg_dev_err(q->vd, "queue %u: its ring makes no sense, needs a reset",
 			     q->vq->index);
 		vmsg_dev_fail(q->vd);
 	}
@@ -301,7 +301,7 @@ static int vmsg_vq_enable(struct vmsg_vq *q)
 	    msg.vqueue.desc != set.vqueue.desc ||
 	    msg.vqueue.driver != set.vqueue.driver ||
 	    msg.vqueue.device != set.vqueue.device) {
-		vmsg_dev_err(vd, "queue %u: the device did not take its %u descriptors or their addresses\n",
+		vmsg_dev_err(vd, "queue %u: the device did not take its %u descriptors or their addresses",
 			     vq->index, set.vqueue.size);
 		return -EIO;
 	}
@@ -433,7 +433,7 @@ int vmsg_vq_find(struct virtio_device *vdev, unsigned int nvqs,
 			vqs[i] = table->vq[index++].vq;
 	}
 	if (err) {
-		vmsg_dev_err(vd, "queue %u cannot be used (%d)\n", index, err);
+		vmsg_dev_err(vd, "queue %u cannot be used (%d)", index, err);
 		/*
 		 * Some queues may be enabled, and one may be so although the
 		 * answer got lost. Their memory goes now.
