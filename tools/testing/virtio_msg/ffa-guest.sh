@@ -16,7 +16,7 @@ out here; the exit status is its own, or 125 if the guest died before the end.
     --append ARGS     more for the kernel command line
     --add SRC:DST     a file
     --qemu ARGS       more for QEMU, split at blanks
-    --timeout SEC     (60)
+    --timeout SEC     (60, or 240 with KERNEL=debug)
     --name NAME       names the log files: NAME.console, NAME.secure (ffa-guest)
 
 ffa-guest.sh --build: makes what all guests need, and prints where it is, for eval.
@@ -47,6 +47,7 @@ build() {
 }
 
 name=ffa-guest knobs='' core='' cpus=1 icount='' append='' timeout=60 qemu=() adds=()
+[[ ${KERNEL:-} != debug ]] || timeout=240
 while (($#)); do
 	case $1 in
 	--build)	build; exit ;;
@@ -110,7 +111,7 @@ exec >/dev/ttyAMA0 2>&1 </dev/null
 dmesg -n 1
 cd /tmp
 echo "@begin"
-sh -c '. /guest.sh; . /command'
+sh -c '. /guest.sh; . /command && sound'
 echo "@exit $?"
 dmesg
 poweroff -f

@@ -10,7 +10,8 @@
 #   kernels.sh arm64    the newest source as a small kernel for arm64, with
 #                       FF-A and without our modules; a busybox for it
 #   kernels.sh arm64-64k, arm64-debug
-#                       the same with pages of 64 KiB, with KASAN and lockdep
+#                       the same with pages of 64 KiB, with KASAN, UBSAN, lockdep
+#                       and kmemleak
 #
 # Prints shell assignments (KVER=... KDIR=...) for "eval". Versions move every
 # week, so the newest is looked up, and looked up again after two weeks or with
@@ -153,7 +154,9 @@ ARM64=(64BIT=y SMP=y NR_CPUS=4 PRINTK=y PRINTK_TIME=y BUG=y KALLSYMS=y TTY=y
 declare -A ARM64_MORE=([arm64]="" [arm64-64k]="ARM64_64K_PAGES=y"
 	[arm64-debug]="KASAN=y KASAN_GENERIC=y KASAN_INLINE=y PROVE_LOCKING=y
 	DEBUG_ATOMIC_SLEEP=y DEBUG_LIST=y DEBUG_OBJECTS=y DEBUG_OBJECTS_WORK=y
-	DEBUG_OBJECTS_TIMERS=y DEBUG_OBJECTS_FREE=y STACKTRACE=y FRAME_WARN=4096")
+	DEBUG_OBJECTS_TIMERS=y DEBUG_OBJECTS_FREE=y STACKTRACE=y FRAME_WARN=4096
+	UBSAN=y UBSAN_BOUNDS=y UBSAN_SHIFT=y DEBUG_KMEMLEAK=y
+	DEBUG_KMEMLEAK_AUTO_SCAN=n")
 
 build_arm64() {
 	local more
