@@ -33,7 +33,7 @@ guest() {
 	shift 2
 	[[ $test =~ $only ]] || return 0
 	out=$("$HERE/ffa-guest.sh" --name "$name" "${more[@]}" "$@" 2>&1) || rc=$?
-	verdict=$(sed -n 's/^verdict: //p' "$LOGS/$name.secure")
+	verdict=$(sed -n 's/^verdict: //p' "$LOGS/$name.secure" | tail -n 1)
 	if ((!rc)) && [[ $verdict == "$want" ]]; then
 		printf '%s\n' "$out" | sed -n 's/^# figure [^ ]* /     /p' |
 			tee -a "$BUILD/ffa/figures${KERNEL:+-$KERNEL}"
@@ -178,4 +178,27 @@ for seed in 1 2 3 4; do
 	guest "chaos-indirect-$seed" "the same with indirect messages ($seed)" \
 		--knobs "chaos=$seed direct=0 indirect=1" "survive 60 && works && down"
 done
+
+# --- firmware that is not ours ---------------------------------------------------
+
+tfa() {
+	local built rc=0
+	[[ tfa =~ $only || tfa-cut =~ $only || tfa-indirect =~ $only ]] || return 0
+	built=$("$HERE/ffa-tfa.sh") || rc=$?
+	if ((rc == 77)); then
+		skip "TF-A as firmware: its source, or what its build needs, cannot be had"
+		return
+	elif ((rc)); then
+		fail "TF-A as firmware: it cannot be built, see $LOGS/ffa-tfa.log"
+		return
+	fi
+	eval "$built"
+	guest tfa-cut "TF-A as it is, which cuts messages off" --bios "$TFA" \
+		"refused 'cuts direct messages' && down"
+	guest tfa "TF-A with all registers; direct messages, notifications by SRI" \
+		--bios "$TFA_WIDE" life
+	guest tfa-indirect "TF-A with all registers; indirect messages, by NPI" \
+		--bios "$TFA_WIDE" --knobs "direct=0 indirect=1 events=npi" life
+}
+tfa
 summary
