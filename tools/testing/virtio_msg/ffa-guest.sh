@@ -14,9 +14,10 @@ out here; the exit status is its own, or 125 if the guest died before the end.
     --cpus N          cores of Linux (1)
     --icount          time is the number of instructions: 1 us = 1000 (one CPU)
     --append ARGS     more for the kernel command line
+    --bios FILE       firmware of the machine, with a secure world of its own
     --add SRC:DST     a file
     --qemu ARGS       more for QEMU, split at blanks
-    --timeout SEC     (60)
+    --timeout SEC     (60, or 240 with KERNEL=debug)
     --name NAME       names the log files: NAME.console, NAME.secure (ffa-guest)
 
 ffa-guest.sh --build: makes what all guests need, and prints where it is, for eval.
@@ -46,7 +47,8 @@ build() {
 		"FFA_MODULE='$module'"
 }
 
-name=ffa-guest knobs='' core='' cpus=1 icount='' append='' timeout=60 qemu=() adds=()
+name=ffa-guest knobs='' core='' cpus=1 icount='' append='' timeout=60 bios='' qemu=() adds=()
+[[ ${KERNEL:-} != debug ]] || timeout=240
 while (($#)); do
 	case $1 in
 	--build)	build; exit ;;
@@ -55,6 +57,7 @@ while (($#)); do
 	--cpus)		cpus=$2 ;;
 	--icount)	icount=1; shift; continue ;;
 	--append)	append+=" $2" ;;
+	--bios)		bios=$2 ;;
 	--add)		adds+=("$2") ;;
 	--qemu)		read -ra words <<<"$2"; qemu+=("${words[@]}") ;;
 	--timeout)	timeout=$2 ;;
@@ -110,7 +113,7 @@ exec >/dev/ttyAMA0 2>&1 </dev/null
 dmesg -n 1
 cd /tmp
 echo "@begin"
-sh -c '. /guest.sh; . /command'
+sh -c '. /guest.sh; . /command && sound'
 echo "@exit $?"
 dmesg
 poweroff -f
@@ -131,8 +134,15 @@ done
 linux="console=ttyAMA0 mem=480M nr_cpus=$cpus panic=-1 oops=panic panic_on_warn=1"
 linux+=" sysctl.kernel.hung_task_timeout_secs=30 sysctl.kernel.hung_task_panic=1"
 linux+=" suspend.pm_test_delay=0 initrd=0x48000000,$(stat -c %s "$dir/initramfs")"
+machine=virt,virtualization=on,gic-version=3
+boot=(-kernel "$BUILD/ffa/secure.elf")
+if [[ $bios ]]; then
+	machine+=,secure=on
+	# The kernel comes from the loader; without this there is no command line.
+	boot=(-bios "$bios" -kernel "$FFA_IMAGE")
+fi
 args=(-nodefaults -no-user-config -display none -no-reboot -net none -m 512M
-	-M "virt,virtualization=on,gic-version=3" -cpu cortex-a57 -smp "$smp")
+	-M "$machine" -cpu cortex-a57 -smp "$smp" "${boot[@]}")
 if [[ $icount ]]; then
 	args+=(-accel tcg -icount "shift=0,sleep=off")
 else
@@ -140,7 +150,6 @@ else
 fi
 rc=0
 timeout --foreground -k 5 "$timeout" qemu-system-aarch64 "${args[@]}" \
-	-kernel "$BUILD/ffa/secure.elf" \
 	-device "loader,file=$FFA_IMAGE,addr=0x40200000,force-raw=on" \
 	-device "loader,file=$dir/initramfs,addr=0x48000000,force-raw=on" \
 	-append "$start $linux$append" \

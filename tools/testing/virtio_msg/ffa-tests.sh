@@ -1,13 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# ffa-tests.sh [REGEX]: devices in a made-up secure world (ffa/), drivers in a small
-# arm64 kernel above it, all of it in QEMU; REGEX selects tests by name. The secure
-# side polices the driver side: its verdict is part of each result.
+# ffa-tests.sh [REGEX [OPTION...]]: devices in a made-up secure world (ffa/), drivers in
+# a small arm64 kernel above it, all of it in QEMU; REGEX selects tests by name, OPTION is
+# one more of ffa-guest.sh for each of them. The secure side polices the driver side: its
+# verdict is part of each result. KERNEL=64k or KERNEL=debug selects another kernel.
 
 . "$(dirname "$0")/lib.sh"
 
 only=${1:-.}
+shift || true
+more=("$@")
 if ! (need_packages "${NEEDS_KERNEL[@]}" "${NEEDS_FFA[@]}"); then
 	skip "the FF-A bus: there is no compiler for arm64, or no QEMU"
 	summary
@@ -25,15 +28,15 @@ CLEAN="violations 0; left: shares 0, areas 0, notifications 0; unseen: faults 0"
 # One test: guest NAME TEXT OPTION... COMMAND. With LEFT, another verdict than that
 # nothing is left over.
 guest() {
-	local name=ffa-$1 text=$2 out rc=0 verdict
+	local test=$1 name=ffa${KERNEL:+-$KERNEL}-$1 text=$2 out rc=0 verdict
 	local want=${LEFT:-$CLEAN}
 	shift 2
-	[[ ${name#ffa-} =~ $only ]] || return 0
-	out=$("$HERE/ffa-guest.sh" --name "$name" "$@" 2>&1) || rc=$?
-	verdict=$(sed -n 's/^verdict: //p' "$LOGS/$name.secure")
+	[[ $test =~ $only ]] || return 0
+	out=$("$HERE/ffa-guest.sh" --name "$name" "${more[@]}" "$@" 2>&1) || rc=$?
+	verdict=$(sed -n 's/^verdict: //p' "$LOGS/$name.secure" | tail -n 1)
 	if ((!rc)) && [[ $verdict == "$want" ]]; then
 		printf '%s\n' "$out" | sed -n 's/^# figure [^ ]* /     /p' |
-			tee -a "$BUILD/ffa/figures"
+			tee -a "$BUILD/ffa/figures${KERNEL:+-$KERNEL}"
 		pass "$text"
 		return
 	fi
@@ -43,7 +46,8 @@ guest() {
 		echo "   the secure side says: ${verdict:-nothing}"
 		grep -m 5 '^violation' "$LOGS/$name.secure" | sed 's/^/   | /' || true
 	}
-	echo "   alone: $HERE/ffa-tests.sh '^${name#ffa-}\$'; logs: $LOGS/$name.*"
+	echo "   alone: ${KERNEL:+KERNEL=$KERNEL }$HERE/ffa-tests.sh '^$test\$';" \
+		"logs: $LOGS/$name.*"
 }
 
 if [[ host =~ $only ]]; then
@@ -76,14 +80,24 @@ for way in sri npi none poll old indirect indirect-npi; do
 		--core --cpus 2 --knobs "${knobs[$way]}" life
 done
 
+guest event-idx "VIRTIO_F_EVENT_IDX; devices have a core, Linux two" \
+	--core --cpus 2 --knobs "event_idx=1" "up && rings 29 && down && life"
+guest tables "indirect descriptors; devices work inside of calls" \
+	--knobs "tables=1" "up && rings 28 && down && life"
+guest rings-poll "both, without notifications; devices have a core" --core \
+	--knobs "event_idx=1 tables=1 events=poll" "up && rings 28 29 && down && life"
+guest rings-indirect "both, indirect messages; devices have a core, Linux two" \
+	--core --cpus 2 --knobs "event_idx=1 tables=1 direct=0 indirect=1" \
+	"up && rings 28 29 && down && life"
+
 # Its driver spins until a line has arrived, and another core has to send it.
 guest console "a console, with cores that send for it" --core --cpus 3 \
 	--append "workqueue.unbound_cpus=1-2" \
 	"up && taskset 1 sh -c '. /guest.sh; console 20' && down"
 
-rm -f "$BUILD/ffa/figures"
+rm -f "$BUILD/ffa/figures${KERNEL:+-$KERNEL}"
 guest figures "what requests cost, in instructions" --icount --knobs "echo=1 many=1" \
-	"up && wait_for device 100 && costs && down"
+	"up && wait_for device 100 && costs ${KERNEL:+none} && down"
 
 # --- partitions that are as they should not be, or not as usual ---------------
 
@@ -108,7 +122,7 @@ guest ffa-1-1 "firmware of FF-A 1.1" --knobs ffa=0x10001 "up && works && down"
 guest many "300 more devices, with gaps in between" --knobs "many=300" \
 	"up && wait_for devices_are 303 && works && down"
 guest scattered "memory in so many pieces that the firmware gets them in parts" \
-	"modprobe ffa_hog && modprobe virtio_msg_ffa pool_kb=32768 && usual && works && down"
+	"modprobe ffa_hog && modprobe virtio_msg_ffa pool_kb=49152 && usual && works && down"
 guest empty "no devices at all" --knobs bare=1 "modprobe virtio_msg_ffa && down"
 
 # --- answers that come late, or not, or are wrong ------------------------------
@@ -164,4 +178,27 @@ for seed in 1 2 3 4; do
 	guest "chaos-indirect-$seed" "the same with indirect messages ($seed)" \
 		--knobs "chaos=$seed direct=0 indirect=1" "survive 60 && works && down"
 done
+
+# --- firmware that is not ours ---------------------------------------------------
+
+tfa() {
+	local built rc=0
+	[[ tfa =~ $only || tfa-cut =~ $only || tfa-indirect =~ $only ]] || return 0
+	built=$("$HERE/ffa-tfa.sh") || rc=$?
+	if ((rc == 77)); then
+		skip "TF-A as firmware: its source, or what its build needs, cannot be had"
+		return
+	elif ((rc)); then
+		fail "TF-A as firmware: it cannot be built, see $LOGS/ffa-tfa.log"
+		return
+	fi
+	eval "$built"
+	guest tfa-cut "TF-A as it is, which cuts messages off" --bios "$TFA" \
+		"refused 'cuts direct messages' && down"
+	guest tfa "TF-A with all registers; direct messages, notifications by SRI" \
+		--bios "$TFA_WIDE" life
+	guest tfa-indirect "TF-A with all registers; indirect messages, by NPI" \
+		--bios "$TFA_WIDE" --knobs "direct=0 indirect=1 events=npi" life
+}
+tfa
 summary

@@ -15,6 +15,7 @@ eval "$("$HERE/kernels.sh" source)"
 rm -f "$BUILD/figures"
 "$HERE/guest-tests.sh" bind_cost.sh >&2
 "$HERE/demo.sh" >/dev/null
+"$HERE/ffa-tests.sh" '^figures$' >&2
 ko=$("$HERE/modules.sh" stock)
 
 # row VALUE UNIT TEXT
@@ -43,7 +44,8 @@ seconds() {
 
 	Times in microseconds are those of QEMU's icount mode, in which a thousand
 	instructions take one microsecond; they are the same on every machine, but
-	waiting for a timer counts as well.
+	waiting for a timer counts as well. Instructions are those of the FF-A bus, on
+	arm64 and under the secure side of the tests.
 
 	.. list-table::
 	   :header-rows: 1
@@ -53,7 +55,7 @@ seconds() {
 	END
 	while read -r value unit text; do
 		row "$value" "$unit" "$text"
-	done <"$BUILD/figures"
+	done < <(cat "$BUILD/figures" "$BUILD/ffa/figures")
 	size "$ko"/*.ko | awk 'NR > 1 { n += $1 } END { print n }' |
 		while read -r n; do row "$n" bytes text of all modules; done
 	seconds demo-fresh "make demo, with an empty cache"

@@ -7,10 +7,12 @@
 #   kernels.sh stock    Debian 12's own 6.12 kernel: image, modules, headers
 #   kernels.sh source   the newest packaged kernel source
 #   kernels.sh sparse   a sparse that is new enough for the newest source
+#   kernels.sh tfa      the source of TF-A, firmware for arm64
 #   kernels.sh arm64    the newest source as a small kernel for arm64, with
 #                       FF-A and without our modules; a busybox for it
 #   kernels.sh arm64-64k, arm64-debug
-#                       the same with pages of 64 KiB, with KASAN and lockdep
+#                       the same with pages of 64 KiB, with KASAN, UBSAN, lockdep
+#                       and kmemleak
 #
 # Prints shell assignments (KVER=... KDIR=...) for "eval". Versions move every
 # week, so the newest is looked up, and looked up again after two weeks or with
@@ -122,22 +124,38 @@ get_source() {
 
 finish_source() { :; }
 
-unpack_sparse() {
-	# Unpacked by tar, as dpkg-source would need one more package.
-	apt-get "${APT[@]}" --download-only source sparse && mkdir tree &&
-		tar -xf sparse_*.orig.tar.* -C tree --strip-components=1 &&
-		make -C tree -j"$JOBS" HAVE_LLVM=no HAVE_GTK=no HAVE_SQLITE=no sparse
+# In an empty folder: a source package, without Debian's changes, in ./tree. Unpacked
+# by tar, as dpkg-source would need one more package.
+fetch_source() {
+	apt-get "${APT[@]}" --download-only source "$1" && mkdir tree &&
+		tar -xf "$1"_*.orig.tar.* -C tree --strip-components=1 &&
+		rm "$1"_*.orig.tar.*
+}
+
+build_sparse() {
+	fetch_source sparse && make -C tree -j"$JOBS" HAVE_LLVM=no HAVE_GTK=no HAVE_SQLITE=no sparse
 }
 
 get_sparse() {
 	apt_for sid-src "deb-src $(mirror debian) sid" || return 1
 	cd "$1"
-	run_logged build-sparse "fetching and building sparse" unpack_sparse || return 1
+	run_logged build-sparse "fetching and building sparse" build_sparse || return 1
 	tree/sparse --version >version
 	echo "SPARSE=@/tree/sparse" >result
 }
 
 finish_sparse() { :; }
+
+get_tfa() {
+	apt_for trixie-src "deb-src $(mirror debian) trixie" || return 1
+	cd "$1"
+	run_logged fetch-tfa "fetching the source of TF-A (8 MB)" \
+		fetch_source arm-trusted-firmware || return 1
+	sed -n 's/^Version: //p' ./*.dsc | tail -n 1 >version
+	echo "TFA_SRC=@/tree" >result
+}
+
+finish_tfa() { :; }
 
 # What the drivers of virtio devices in the secure world need, and the tests. IOMMU
 # brings IOVA, which no symbol of its own can switch on.
@@ -153,7 +171,9 @@ ARM64=(64BIT=y SMP=y NR_CPUS=4 PRINTK=y PRINTK_TIME=y BUG=y KALLSYMS=y TTY=y
 declare -A ARM64_MORE=([arm64]="" [arm64-64k]="ARM64_64K_PAGES=y"
 	[arm64-debug]="KASAN=y KASAN_GENERIC=y KASAN_INLINE=y PROVE_LOCKING=y
 	DEBUG_ATOMIC_SLEEP=y DEBUG_LIST=y DEBUG_OBJECTS=y DEBUG_OBJECTS_WORK=y
-	DEBUG_OBJECTS_TIMERS=y DEBUG_OBJECTS_FREE=y STACKTRACE=y FRAME_WARN=4096")
+	DEBUG_OBJECTS_TIMERS=y DEBUG_OBJECTS_FREE=y STACKTRACE=y FRAME_WARN=4096
+	UBSAN=y UBSAN_BOUNDS=y UBSAN_SHIFT=y DEBUG_KMEMLEAK=y
+	DEBUG_KMEMLEAK_AUTO_SCAN=n")
 
 build_arm64() {
 	local more
@@ -202,8 +222,8 @@ if [[ ${1:-} == --refresh ]]; then
 	shift
 fi
 what=${1:-}
-[[ $what =~ ^(stock|source|sparse|arm64(-64k|-debug)?)$ ]] ||
-	die "usage: kernels.sh [--refresh] stock|source|sparse|arm64[-64k|-debug]"
+[[ $what =~ ^(stock|source|sparse|tfa|arm64(-64k|-debug)?)$ ]] ||
+	die "usage: kernels.sh [--refresh] stock|source|sparse|tfa|arm64[-64k|-debug]"
 dir=$CACHE/$what
 current=$dir/current
 

@@ -4,19 +4,9 @@
  * Linux, and gets what Linux calls by SMC. Calls to switch cores on and off go on
  * to QEMU, whose own firmware that is. One lock is held in every call, and by the
  * core of the devices while it does one thing.
- *
- * The MMU is off here, so no access may be unaligned.
  */
-#include <string.h>
-
 #include "el2.h"
 
-#define RAM		0x40000000ull
-#define RAM_SIZE	0x20000000ull
-/* Where this program is, see secure.ld: Linux is told to keep out. */
-#define OURS		0x5e000000ull
-#define DTB		RAM
-#define DTB_SIZE	0x100000u
 #define KERNEL		0x40200000ull
 
 #define MAX_CORES	4
@@ -52,52 +42,6 @@
 static struct core cores[MAX_CORES];
 static u32 lock;
 
-/* The compiler makes calls of these. */
-void *memcpy(void *to, const void *from, size_t len)
-{
-	u8 *d = to;
-	const u8 *s = from;
-
-	if (!(((u64)d | (u64)s) % 8)) {
-		for (; len >= 8; len -= 8, d += 8, s += 8)
-			*(u64 *)d = *(const u64 *)s;
-	}
-	while (len--)
-		*d++ = *s++;
-	return to;
-}
-
-void *memset(void *to, int byte, size_t len)
-{
-	u8 *d = to;
-
-	for (; len && (u64)d % 8; len--)
-		*d++ = byte;
-	for (; len >= 8; len -= 8, d += 8)
-		*(u64 *)d = (u8)byte * 0x0101010101010101ull;
-	while (len--)
-		*d++ = byte;
-	return to;
-}
-
-size_t strlen(const char *s)
-{
-	size_t n = 0;
-
-	while (s[n])
-		n++;
-	return n;
-}
-
-int strncmp(const char *a, const char *b, size_t len)
-{
-	for (; len; len--, a++, b++) {
-		if (*a != *b || !*a)
-			return (u8)*a - (u8)*b;
-	}
-	return 0;
-}
-
 static u64 call(u64 function, u64 a, u64 b, u64 c)
 {
 	register u64 x0 asm("x0") = function;
@@ -122,27 +66,6 @@ static void leave_lock(void)
 	__atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
 }
 
-void *plat_ram(u64 address, u64 len)
-{
-	if (address < RAM || address >= OURS || len > OURS - address)
-		return NULL;
-	return (void *)address;
-}
-
-/* Semihosting: QEMU writes the text into a file. */
-void plat_log(const char *line)
-{
-	const char *text[2] = { line, "\n" };
-	unsigned int n;
-
-	for (n = 0; n < 2; n++) {
-		register u64 x0 asm("x0") = 4;
-		register const char *x1 asm("x1") = text[n];
-
-		asm volatile("hlt #0xf000" : "+r"(x0) : "r"(x1) : "memory");
-	}
-}
-
 static void interrupt(unsigned int core, unsigned int number)
 {
 	asm volatile("dsb sy\n\tmsr " ICC_SGI1R ", %0\n\tisb" : :
@@ -157,11 +80,6 @@ void plat_interrupt(unsigned int number)
 void plat_wake_devices(void)
 {
 	interrupt(knobs.core, WAKE);
-}
-
-void plat_barrier(void)
-{
-	asm volatile("dmb ish" : : : "memory");
 }
 
 static unsigned int core_on(unsigned int n, void (*start)(void))
@@ -256,11 +174,6 @@ void el2_died(u64 esr, u64 elr, u64 far)
 	call(PSCI_SYSTEM_OFF, 0, 0, 0);
 }
 
-static void write_register(u64 address, u32 value)
-{
-	asm volatile("str %w0, [%1]" : : "r"(value), "r"(address) : "memory");
-}
-
 /* WAKE gets through to this core. Distributor and other cores are Linux's. */
 static void listen(void)
 {
@@ -298,23 +211,6 @@ void el2_devices(void)
 		if (!more)
 			sleep();
 	}
-}
-
-/*
- * The kernel command line is a string behind its tag and its length in the device
- * tree; nothing but the text that all our command lines begin with is searched.
- */
-static const char *command_line(void)
-{
-	static const char start[] = "vmsg.start ";
-	const char *dtb = (const char *)DTB;
-	u32 n;
-
-	for (n = 0; n < DTB_SIZE; n++) {
-		if (!strncmp(dtb + n, start, sizeof(start) - 1))
-			return dtb + n + sizeof(start) - 1;
-	}
-	return "";
 }
 
 struct entry el2_main(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The secure side of the FF-A tests: what it needs from where it runs. el2.c has
- * it for QEMU's arm64 machine, host_test.c for a program of this machine.
+ * The secure side of the FF-A tests: what it needs from where it runs. el2.c,
+ * sel1.c and bare.c have it for QEMU's arm64 machine, host_test.c for a program of this
+ * machine.
  */
 #ifndef _FFA_PLATFORM_H
 #define _FFA_PLATFORM_H

@@ -2,7 +2,11 @@
 /*
  * The secure side of the FF-A tests: what its files give to each other.
  *
- *	el2.c, start.S	traps what Linux calls, owns the cores; or host_test.c
+ *	el2.c, start.S	traps what Linux calls, owns the cores
+ *	sel1.c, sel1_start.S
+ *			or gets from TF-A what Linux calls
+ *	bare.c		what these two have in common
+ *	host_test.c	or tests all of it, as a program of this machine
  *	firmware.c	calls of FF-A: who may say what to whom
  *	memory.c	memory that Linux shares, piece by piece
  *	notify.c	notifications and interrupts, the buffer for messages

@@ -9,12 +9,14 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 
-#define ORDER	4
+/* 64 KiB, but not single pages: some drivers cannot do without a larger piece. */
+#define ORDER	max(get_order(SZ_64K), 1)
 
-static unsigned int give_kb = 65536;
+static unsigned int give_kb = 131072;
 module_param(give_kb, uint, 0444);
-MODULE_PARM_DESC(give_kb, "KiB to give back (default 65536)");
+MODULE_PARM_DESC(give_kb, "KiB to give back (default 131072)");
 
 static LIST_HEAD(pages);
 static unsigned long left;
