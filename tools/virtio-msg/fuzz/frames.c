@@ -82,8 +82,10 @@ size_t fuzz_frame(uint64_t *random, enum vmsg_dialect dialect, uint8_t *frame,
 		break;
 	case VIRTIO_MSG_GET_CONFIG:
 	case VIRTIO_MSG_SET_CONFIG:
-		msg.config.offset = number(random);
-		msg.config.length = number(random);
+		/* Often at the end of a small space. */
+		r = fuzz_random(random);
+		msg.config.offset = r & 1 ? number(random) : (r >> 8) % 128;
+		msg.config.length = r & 2 ? number(random) : (r >> 16) % 256;
 		if (msg.id == VIRTIO_MSG_SET_CONFIG) {
 			msg.config.generation = number(random);
 			msg.config.length %= sizeof(data);

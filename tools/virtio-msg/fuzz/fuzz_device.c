@@ -336,6 +336,9 @@ static void do_setup(struct world *w, const struct fuzz_op *op)
 		r = &w->rings[num][i];
 		place(w, r, num, i, sizes[op->data[9] % ARRAY_SIZE(sizes)],
 		      features & VMSG_BIT(VMSG_F_RING_PACKED));
+		/* Right before the end of all memory. */
+		if (more & 64)
+			r->desc = POOL_ADDR + LINK_POOL - 16 * r->size;
 		if (!(more & (2 << i)))
 			ring_enable(r);
 	}
@@ -346,6 +349,12 @@ static void do_setup(struct world *w, const struct fuzz_op *op)
 static uint64_t data_addr(uint64_t at)
 {
 	return POOL_ADDR + DATA + at % DATA_SIZE;
+}
+
+/* A few descriptors before the end of all memory. */
+static uint64_t end_addr(uint64_t at)
+{
+	return POOL_ADDR + LINK_POOL - 16 * (1 + at % 8);
 }
 
 static void add_buffer(struct ring *r, const struct seg *segs, unsigned int num,
@@ -364,7 +373,8 @@ static void do_buffer(struct world *w, const struct fuzz_op *op)
 	struct seg segs[50];
 
 	for (i = 2; i + 5 <= op->len && num < ARRAY_SIZE(segs); i += 5, num++) {
-		segs[num].addr = data_addr(fuzz_num(op, i, 2));
+		segs[num].addr = op->data[i + 4] & 0x80 ? end_addr(op->data[i]) :
+				 data_addr(fuzz_num(op, i, 2));
 		segs[num].len = fuzz_num(op, i + 2, 2);
 		segs[num].flags = op->data[i + 4] &
 				  (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT);
@@ -522,6 +532,28 @@ static void do_plug(struct world *w, const struct fuzz_op *op)
 	}
 }
 
+/* What has to be so whatever the driver side has written. */
+static void check_queues(struct world *w)
+{
+	const struct vmsg_device *dev;
+	const struct vmsg_vq *vq;
+	unsigned int num, i;
+
+	for (num = 0; num < NUM_DEVICES; num++) {
+		dev = vmsg_bus_find(w->l.bench.bus, num);
+		for (i = 0; dev && i < dev->num_vqs; i++) {
+			vq = &dev->vqs[i];
+			if (!vq->enabled)
+				continue;
+			fuzz_require(vq->size && vq->size <= vq->max_size);
+			fuzz_require(vq->inflight <= vq->size);
+			if (vq->ring == &vring_packed_ops)
+				fuzz_require(vq->avail < vq->size &&
+					     vq->used < vq->size);
+		}
+	}
+}
+
 /* Let the model let go, and the link go on. */
 static void calm_down(struct world *w)
 {
@@ -608,6 +640,7 @@ static void do_op(struct world *w, const struct fuzz_op *op)
 	}
 	vmsg_loop_once(b->loop, 0);
 	vmsg_loop_once(b->loop, 0);
+	check_queues(w);
 	r = ring_of(w, op);
 	if (r && r->used < r->size)
 		ring_used(r, &id, &len);
@@ -677,7 +710,7 @@ static void make_setup(uint64_t *random, struct fuzz_op *op)
 	fuzz_put(op, r & 0x100 ? fuzz_random(random) | fuzz_random(random) :
 		 r & 0x200 ? ~0ULL : VMSG_BIT(VMSG_F_RING_RESET), 8);
 	fuzz_put(op, r >> 16, 1);
-	fuzz_put(op, r & 0x1c00 ? 0 : r >> 24, 1);
+	fuzz_put(op, r & 0x1800 ? (r >> 16 & 1) * 64 : r >> 24, 1);
 }
 
 static void make_buffer(uint64_t *random, struct fuzz_op *op)
@@ -688,6 +721,14 @@ static void make_buffer(uint64_t *random, struct fuzz_op *op)
 	write = fuzz_random(random) % (num + 1);
 	fuzz_put(op, any_queue(random), 1);
 	fuzz_put(op, fuzz_random(random) % 4, 1);
+	r = fuzz_random(random);
+	if (!(r & 7)) {
+		/* A table that ends with the memory, and perhaps behind it. */
+		fuzz_put(op, r >> 8, 2);
+		fuzz_put(op, 16 * (1 + (r >> 16) % 8), 2);
+		fuzz_put(op, 0x80 | VRING_DESC_F_INDIRECT, 1);
+		return;
+	}
 	while (num--) {
 		r = fuzz_random(random);
 		fuzz_put(op, r, 2);
@@ -714,9 +755,12 @@ static void make_write(uint64_t *random, struct fuzz_op *op, bool race)
 {
 	uint64_t r = fuzz_random(random);
 
-	fuzz_put(op, (r & 1 ? 0x21000 : 0x1000) + (r >> 8 & 0x7f) *
-		 (r & 2 ? 16 : 2), 4);
-	if (r & 4) {
+	if (r & 0x70)
+		fuzz_put(op, (r & 1 ? 0x21000 : 0x1000) + (r >> 8 & 7) * 256 +
+			 (r >> 11 & 15) * (r & 2 ? 16 : 2), 4);
+	else
+		fuzz_put(op, end_addr(r >> 8) - POOL_ADDR, 4);
+	if (r & 4 && r & 0x70) {
 		fuzz_put(op, r >> 20, 2);
 	} else {
 		fuzz_put(op, data_addr(r >> 20), 8);
