@@ -245,6 +245,13 @@ static void vmsg_vsock_want(struct vmsg_vsock_conn *conn, unsigned int op)
 	vmsg_vsock_pump_soon(conn->vs);
 }
 
+static uint32_t vmsg_vsock_credit(const struct vmsg_vsock_conn *conn)
+{
+	uint32_t ahead = conn->sent - conn->peer_fwd;
+
+	return ahead < conn->peer_alloc ? conn->peer_alloc - ahead : 0;
+}
+
 /* From the guest to the socket ------------------------------------------- */
 
 static void vmsg_vsock_forwarded(struct vmsg_vsock_conn *conn, uint32_t len)
@@ -417,7 +424,9 @@ static void vmsg_vsock_known(struct vmsg_vsock_conn *conn,
 
 	conn->peer_alloc = le32toh(hdr->buf_alloc);
 	conn->peer_fwd = le32toh(hdr->fwd_cnt);
-	conn->asked = false;
+	/* An answer without credit is one too: asking on would never end. */
+	if (vmsg_vsock_credit(conn))
+		conn->asked = false;
 	switch (le16toh(hdr->op)) {
 	case VIRTIO_VSOCK_OP_RESPONSE:
 		good = conn->state == VMSG_VSOCK_REQUESTED &&
@@ -560,13 +569,6 @@ static void vmsg_vsock_send(struct vmsg_vsock_conn *conn, uint16_t op,
 	/* Each packet tells of the credit. */
 	conn->want &= ~(VMSG_BIT(op) | VMSG_BIT(VIRTIO_VSOCK_OP_CREDIT_UPDATE));
 	vmsg_vsock_put(conn->vs, &hdr, len);
-}
-
-static uint32_t vmsg_vsock_credit(const struct vmsg_vsock_conn *conn)
-{
-	uint32_t ahead = conn->sent - conn->peer_fwd;
-
-	return ahead < conn->peer_alloc ? conn->peer_alloc - ahead : 0;
 }
 
 /* A packet of data, if there are any. */

@@ -8,6 +8,7 @@
 #include "models.h"
 
 const struct vmsg_model * const vmsg_models[] = {
+	&vmsg_9p_model,
 	&vmsg_balloon_model,
 	&vmsg_blk_model,
 	&vmsg_gpio_model,
@@ -16,6 +17,7 @@ const struct vmsg_model * const vmsg_models[] = {
 	&vmsg_net_model,
 	&vmsg_none_model,
 	&vmsg_rng_model,
+	&vmsg_scsi_model,
 	&vmsg_vsock_model,
 	NULL
 };

@@ -37,6 +37,7 @@ struct vmsg_model {
 extern const struct vmsg_model * const vmsg_models[];
 
 extern const struct vmsg_model vmsg_balloon_model;
+extern const struct vmsg_model vmsg_9p_model;
 extern const struct vmsg_model vmsg_blk_model;
 extern const struct vmsg_model vmsg_gpio_model;
 extern const struct vmsg_model vmsg_i2c_model;
@@ -44,6 +45,7 @@ extern const struct vmsg_model vmsg_input_model;
 extern const struct vmsg_model vmsg_net_model;
 extern const struct vmsg_model vmsg_none_model;
 extern const struct vmsg_model vmsg_rng_model;
+extern const struct vmsg_model vmsg_scsi_model;
 extern const struct vmsg_model vmsg_vsock_model;
 
 const struct vmsg_model *vmsg_model_find(const char *name);
@@ -121,5 +123,47 @@ struct vmsg_vsock_params {
 
 struct vmsg_device *vmsg_vsock_add(struct vmsg_bus *bus, uint32_t num,
 				   const struct vmsg_vsock_params *params);
+
+/* Bytes of what a shared folder is mounted by. */
+#define VMSG_9P_TAG_LEN		31
+
+/**
+ * struct vmsg_9p_params - a shared folder
+ * @path: the folder
+ * @tag: what to mount it by, up to VMSG_9P_TAG_LEN bytes, NULL = share
+ * @read_only: refuse changes
+ * @uuid: UUID, all zero = none
+ */
+struct vmsg_9p_params {
+	const char *path;
+	const char *tag;
+	bool read_only;
+	uint8_t uuid[16];
+};
+
+struct vmsg_device *vmsg_9p_add(struct vmsg_bus *bus, uint32_t num,
+				const struct vmsg_9p_params *params);
+
+/* Bytes of a SCSI disk's serial number. */
+#define VMSG_SCSI_SERIAL	20
+
+/**
+ * struct vmsg_scsi_params - a SCSI host with a disk
+ * @path: file or block device that keeps the data
+ * @size: bytes; a file is made or grown to it. 0 = as large as @path is
+ * @read_only: refuse writes
+ * @serial: its serial number, up to VMSG_SCSI_SERIAL bytes, NULL = none
+ * @uuid: UUID, all zero = none
+ */
+struct vmsg_scsi_params {
+	const char *path;
+	uint64_t size;
+	bool read_only;
+	const char *serial;
+	uint8_t uuid[16];
+};
+
+struct vmsg_device *vmsg_scsi_add(struct vmsg_bus *bus, uint32_t num,
+				  const struct vmsg_scsi_params *params);
 
 #endif /* _VMSG_MODELS_H */

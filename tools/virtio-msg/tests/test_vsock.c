@@ -432,6 +432,8 @@ static void test_credit_of_host(void)
 	}
 	ok(good && got == 10000 && asked == 1,
 	   "as much as the guest has room for, then one question");
+	guest_send(&g, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 1000, 7, NULL, 0);
+	ok(!guest_take(&g), "it has none: it is not asked again");
 	g.fwd_cnt = 3000;
 	guest_send(&g, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 1000, 7, NULL, 0);
 	while ((op = guest_take(&g)) == VIRTIO_VSOCK_OP_RW)

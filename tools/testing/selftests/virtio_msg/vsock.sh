@@ -74,7 +74,7 @@ guest_receives() {
 
 # Both at once: neither direction may wait for the other.
 guest_echoes() {
-	host_listens 1002 -t30 "UNIX-LISTEN:$TMP/vs_1002" PIPE &&
+	host_listens 1002 -t30 "UNIX-LISTEN:$TMP/vs_1002" EXEC:cat &&
 		socat -t30 - VSOCK-CONNECT:2:1002 <"$TMP/data" >"$TMP/got" &&
 		good host1002 && cmp "$TMP/data" "$TMP/got"
 }
@@ -103,7 +103,7 @@ host_receives() {
 }
 
 host_echoes() {
-	bg guest socat -t30 VSOCK-LISTEN:2002 PIPE &&
+	bg guest socat -t30 VSOCK-LISTEN:2002 EXEC:cat &&
 		wait_for host_asks 2002 "$TMP/data" && good guest || return 1
 	sed 1d "$TMP/answer" >"$TMP/got"
 	cmp "$TMP/data" "$TMP/got"
@@ -145,7 +145,7 @@ MANY=40
 
 many() {
 	dd if="$TMP/data" of="$TMP/some" bs=1k count=50 2>/dev/null
-	host_listens 1004 -t30 "UNIX-LISTEN:$TMP/vs_1004,fork,backlog=64" PIPE ||
+	host_listens 1004 -t30 "UNIX-LISTEN:$TMP/vs_1004,fork,backlog=64" EXEC:cat ||
 		return 1
 	for many_turn in $(seq $MANY); do
 		bg "many$many_turn" many_one "$many_turn"
