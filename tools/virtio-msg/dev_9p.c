@@ -869,10 +869,10 @@ static int vmsg_9p_renameat(struct vmsg_9p_req *req)
 	vmsg_9p_get_name(req, old);
 	to = vmsg_9p_get_fid(req);
 	vmsg_9p_get_name(req, new);
-	if (!from || !to)
-		return -EBADF;
 	if (req->bad)
 		return -EINVAL;
+	if (!from || !to)
+		return -EBADF;
 	return renameat(from->fd, old, to->fd, new) ? -errno : 0;
 }
 
