@@ -47,12 +47,9 @@ static const struct vmsg_device_ops vmsg_none_ops = {
 static int vmsg_none_set(void *params, const char *key, const char *value)
 {
 	struct vmsg_none_params *none = params;
-	int ret;
 
-	if (!strcmp(key, "type")) {
-		ret = vmsg_number_u32(value, UINT32_MAX, &none->type);
-		return !ret && !none->type ? -ERANGE : ret;
-	}
+	if (!strcmp(key, "type"))
+		return vmsg_number_u32(value, UINT32_MAX, &none->type);
 	if (!strcmp(key, "queues"))
 		return vmsg_number_u32(value, VMSG_NONE_QUEUES, &none->queues);
 	if (!strcmp(key, "config"))

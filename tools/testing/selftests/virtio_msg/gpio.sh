@@ -57,11 +57,11 @@ inputs() {
 outputs() {
 	gpioset --mode=signal "$CHIP" 3=1 &
 	outputs_pid=$!
-	wait_for line_is 3 "out 1" &&
+	wait_for line_is 3 "out 1" >"$TMP/line" &&
 		tell pins "error gpio 0" gpio 0 3 0 &&
 		line_is 2 "unused 1" || return 1
 	kill $outputs_pid
-	wait_for line_is 3 "unused 0"
+	wait_for line_is 3 "unused 0" >"$TMP/line"
 }
 
 # listen LINE EDGES OPTION...: waits for as many edges of a line
@@ -113,10 +113,9 @@ rising() {
 	heard "1 1"
 }
 
-again() {
-	again_device=$(device pins 0)
-	echo "${again_device##*/}" >/sys/bus/virtio/drivers/gpio-virtio/unbind 2>/dev/null ||
-		echo "${again_device##*/}" >/sys/bus/virtio/drivers/gpio_virtio/unbind || return 1
+unbound() {
+	unbound_device=$(device pins 0)
+	echo "${unbound_device##*/}" >/sys/bus/virtio/drivers/gpio_virtio/unbind || return 1
 	! chip_path >/dev/null || fail "the chip is still there"
 }
 
@@ -132,5 +131,5 @@ check "what is outside is read" inputs
 check "what is driven is seen outside" outputs
 check "each edge interrupts" edges
 check "only rising edges do if so asked" rising
-check "the driver goes" again
+check "the driver goes" unbound
 check "nothing is left" end
