@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -178,7 +179,7 @@ int vmsg_tap_start(const char *name, unsigned int queues,
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks))
 		return -errno;
 	tap.sock = socks[1];
-	strncpy(tap.name, name, sizeof(tap.name) - 1);
+	snprintf(tap.name, sizeof(tap.name), "%s", name);
 	/* A child of a child: nobody has to wait for it. */
 	pid = fork();
 	if (!pid) {

@@ -213,8 +213,7 @@ pair_asleep() {
 	asleep_neigh=$(ns b ip -o link show "$IF_B" | sed 's,.*link/ether \([^ ]*\).*,\1,')
 	ns a ip neigh replace $B lladdr "$asleep_neigh" dev "$IF_A" nud permanent &&
 		ns b ip link set "$IF_B" down &&
-		ns a sh -c "for i in \$(seq 40); do ping -c 1 -W 0 -s 60000 $B; done >/dev/null"
-	sleep 1
+		ns a ping -c 700 -i 0.002 -W 1 $B >/dev/null
 	ns b ip link set "$IF_B" up && reaches a $B && files
 }
 
