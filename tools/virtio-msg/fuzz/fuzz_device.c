@@ -12,6 +12,7 @@
  * reset the entropy source and use it.
  */
 #include <endian.h>
+#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <linux/virtio_blk.h>
@@ -428,7 +429,7 @@ static void do_link(struct world *w, const struct fuzz_op *op)
 	case 1:
 		/* The end: seldom. */
 		if (op->data[1] == 0xde)
-			w->l.error = -op->data[2] - 1;
+			w->l.error = op->data[2] & 1 ? -EIO : -ENODEV;
 		break;
 	case 2:
 	case 3:
