@@ -75,17 +75,12 @@ listen() {
 
 # heard EDGES: 1 rising, 0 falling
 heard() {
-	wait_for ended $listen_pid || {
-		kill $listen_pid
+	wait_for ended "$listen_pid" || {
+		kill "$listen_pid"
 		cat "$TMP/edges"
 		return 1
 	}
-	same edges "$(echo $(cat "$TMP/edges"))" "$1"
-}
-
-# seen N: so many edges have arrived
-seen() {
-	[ "$(wc -l <"$TMP/edges")" = "$1" ]
+	same edges "$(xargs <"$TMP/edges")" "$1"
 }
 
 edges() {
@@ -102,7 +97,7 @@ edges() {
 # The kernel has given the program a buffer for the next edge.
 armed() {
 	tell pins "ok stats" stats &&
-		[ "$(sed -n 's/^device 0 queue 1:* .*buffers \([0-9]*\).*/\1/p' "$TMP/pins.log" | tail -n 1)" -gt $edges_seen ]
+		[ "$(sed -n 's/^device 0 queue 1:* .*buffers \([0-9]*\).*/\1/p' "$TMP/pins.log" | tail -n 1)" -gt "$edges_seen" ]
 }
 
 rising() {

@@ -66,17 +66,20 @@ listen() {
 }
 
 listens() {
-	ls -l "/proc/$listen_pid/fd" | grep -q "$listen_path"
+	for listens_fd in "/proc/$listen_pid/fd"/*; do
+		[ "$(readlink "$listens_fd")" != "$listen_path" ] || return 0
+	done
+	return 1
 }
 
 # heard TEXT: the bytes of all events that were to be read
 heard() {
-	wait_for ended $listen_pid || {
-		kill $listen_pid
+	wait_for ended "$listen_pid" || {
+		kill "$listen_pid"
 		return 1
 	}
 	od -v -A n -t x1 -w24 "$TMP/events" | cut -c "$EVENT" >"$TMP/heard"
-	same "what was heard" "$(echo $(cat "$TMP/heard"))" "$1"
+	same "what was heard" "$(xargs <"$TMP/heard")" "$1"
 }
 
 # Type, code and value, the lowest byte first.
@@ -144,7 +147,7 @@ again() {
 
 # Somebody waits for the next key when the keyboard goes.
 goes() {
-	listen 0 3 && tell kbd "removed 0" remove 0 && wait_for ended $listen_pid &&
+	listen 0 3 && tell kbd "removed 0" remove 0 && wait_for ended "$listen_pid" &&
 		grep -q 'No such device' "$TMP/listen.log"
 }
 
