@@ -497,6 +497,18 @@ static bool vmsg_9p_may_open(const struct stat *st)
 	return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
 }
 
+/* From here on a fid is what has been opened. */
+static void vmsg_9p_opened(struct vmsg_9p_req *req, struct vmsg_9p_fid *fid,
+			   int fd, const struct stat *st)
+{
+	close(fid->fd);
+	fid->fd = fd;
+	fid->opened = true;
+	vmsg_9p_put_qid(req, st);
+	/* As many bytes at a time as there is room for. */
+	vmsg_9p_put32(req, 0);
+}
+
 static int vmsg_9p_lopen(struct vmsg_9p_req *req)
 {
 	struct vmsg_9p_fid *fid = vmsg_9p_get_fid(req);
@@ -516,12 +528,7 @@ static int vmsg_9p_lopen(struct vmsg_9p_req *req)
 	fd = open(vmsg_9p_path(fid).text, flags & ~O_EXCL);
 	if (fd < 0)
 		return -errno;
-	close(fid->fd);
-	fid->fd = fd;
-	fid->opened = true;
-	vmsg_9p_put_qid(req, &st);
-	/* As many bytes at a time as there is room for. */
-	vmsg_9p_put32(req, 0);
+	vmsg_9p_opened(req, fid, fd, &st);
 	return 0;
 }
 
@@ -551,11 +558,7 @@ static int vmsg_9p_lcreate(struct vmsg_9p_req *req)
 		close(fd);
 		return -EOPNOTSUPP;
 	}
-	close(fid->fd);
-	fid->fd = fd;
-	fid->opened = true;
-	vmsg_9p_put_qid(req, &st);
-	vmsg_9p_put32(req, 0);
+	vmsg_9p_opened(req, fid, fd, &st);
 	return 0;
 }
 
