@@ -42,6 +42,7 @@ enum vmsg_port_kind {
 	VMSG_PORT_SOCKET,
 	VMSG_PORT_FILE,
 	VMSG_PORT_FIFO,
+	VMSG_NUM_PORT_KINDS,
 };
 
 /* What a driver is still to be told of a port, in this order. */
@@ -800,7 +801,7 @@ static int vmsg_console_set(void *priv_params, const char *key,
 		port[-1].name = value;
 		return strlen(value) < VMSG_CONSOLE_NAME ? 0 : -ERANGE;
 	}
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (i = 0; i < VMSG_NUM_PORT_KINDS; i++) {
 		if (strcmp(key, kinds[i]))
 			continue;
 		if (params->num == VMSG_CONSOLE_MAX_PORTS)

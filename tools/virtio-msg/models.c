@@ -11,6 +11,7 @@ const struct vmsg_model * const vmsg_models[] = {
 	&vmsg_9p_model,
 	&vmsg_balloon_model,
 	&vmsg_blk_model,
+	&vmsg_console_model,
 	&vmsg_gpio_model,
 	&vmsg_i2c_model,
 	&vmsg_input_model,

@@ -39,6 +39,7 @@ extern const struct vmsg_model * const vmsg_models[];
 extern const struct vmsg_model vmsg_balloon_model;
 extern const struct vmsg_model vmsg_9p_model;
 extern const struct vmsg_model vmsg_blk_model;
+extern const struct vmsg_model vmsg_console_model;
 extern const struct vmsg_model vmsg_gpio_model;
 extern const struct vmsg_model vmsg_i2c_model;
 extern const struct vmsg_model vmsg_input_model;

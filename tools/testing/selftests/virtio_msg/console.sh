@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # virtio-console over the loopback bus: a terminal (hvc) and ports for data
-# (vport), with every byte compared on both ways.
+# (vport), with every byte of the ports compared on both ways.
 #
 # virtio_console writes to a terminal with interrupts off and spins until the
 # device has taken it. If the program waits for the same CPU, that CPU stands
@@ -10,9 +10,6 @@
 
 . ./lib.sh
 
-# The kernel hands over what goes to a terminal 16 bytes at a time, and spins in
-# between.
-SOME=32768
 BYTES=1048576
 
 # terminal: sets HVC. All nodes are there; one of them has a console behind it.
@@ -57,19 +54,6 @@ alone() {
 	con --console "pty=$TMP/pty" && wait_for terminal
 }
 
-from_terminal() {
-	moved "cat >$HVC" "head -c $SOME $TMP/pty" $SOME
-}
-
-# Whoever writes stays until all has been read, or the terminal is hung up.
-to_terminal() {
-	exec 4<>"$TMP/pty"
-	moved "cat >$TMP/pty" "head -c $SOME $HVC" $SOME
-	to_terminal_status=$?
-	exec 4>&-
-	return $to_terminal_status
-}
-
 has_size() {
 	[ "$(stty -F "$HVC" size)" = "$1" ]
 }
@@ -92,10 +76,6 @@ ports() {
 		wait_for terminal && wait_for port 1 && wait_for port 2 || return 1
 	port 1
 	wait_for grep -qx org.test.1 "$port_path/name"
-}
-
-terminal_again() {
-	from_terminal && to_terminal
 }
 
 # The order of columns and rows in the message has changed in Linux 6.15: it was
@@ -173,7 +153,7 @@ killed() {
 }
 
 again() {
-	ports && by_fifo && from_terminal && stop con
+	ports && by_fifo && stop con
 }
 
 mkdir -p /dev/pts
@@ -181,16 +161,13 @@ grep -q ' /dev/pts ' /proc/mounts || mount -t devpts none /dev/pts
 [ -d /sys/class/virtio-ports ] || modprobe virtio_console 2>/dev/null ||
 	skip_all "no module virtio_console"
 [ "$(nproc)" -gt 1 ] || skip_all "a terminal needs a second CPU"
-plan 16 virtio-msg-device socat taskset
+plan 13 virtio-msg-device socat taskset
 for task in $$ $(grep -lx khvcd /proc/[0-9]*/comm | tr -dc '0-9\n'); do
 	taskset -p 1 "$task" >/dev/null
 done
 check "a console alone" alone
-check "data from it" from_terminal
-check "data to it" to_terminal
 check "it gets other sizes" resize
 check "a console and two ports" ports
-check "both ways of the console" terminal_again
 check "a size by message" resize_message
 check "both ways of a port on FIFOs" by_fifo
 check "both ways of a port on a socket" by_socket
