@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What the tests about the life of a device share with the soak. Sourced after
+# lib.sh, never run.
+
+# What may happen by chance follows SEED, so that it can be had again.
+SEED=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+draw_state=$SEED
+
+# draw N: sets DRAWN to a number from 0 to N - 1
+draw() {
+	draw_state=$(((draw_state * 1103515245 + 12345) & 0x7fffffff))
+	DRAWN=$(((draw_state >> 12) % $1))
+}
+
+# pick WORD...: sets PICKED to one of them
+# shellcheck disable=SC2034 # for the scripts
+pick() {
+	draw $#
+	shift "$DRAWN"
+	PICKED=$1
+}
+
+# How a ring and its notifications may look, sets RING
+pick_ring() {
+	pick no-packed packed no-packed,no-indirect no-packed,no-event-idx packed,in-order
+	RING="--features $PICKED"
+	pick '' '' --messages --kernel-pool
+	RING="$RING $PICKED"
+	pick '' '' "--max-msg-size 52" "--max-msg-size 65535"
+	RING="$RING $PICKED"
+}
+
+# Hundredths of a second since the boot, sets NOW
+now() {
+	read -r NOW now_rest </proc/uptime
+	NOW=${NOW%.*}${NOW#*.}
+}
+
+# The longest that timed has seen, in hundredths of a second
+LONGEST=0
+
+# timed COMMAND...: the longest of them is kept in LONGEST. It is shown only:
+# what fails is the wait, after WAIT seconds.
+timed() {
+	now
+	timed_begin=$NOW
+	"$@"
+	timed_status=$?
+	now
+	[ $((NOW - timed_begin)) -le "$LONGEST" ] || LONGEST=$((NOW - timed_begin))
+	return $timed_status
+}
+
+# KiB that the kernel uses for itself, sets MEMORY
+memory() {
+	echo 3 >/proc/sys/vm/drop_caches
+	MEMORY=$(awk '/^(SUnreclaim|VmallocUsed|Percpu|PageTables):/ { own += $2 }
+		      END { print own }' /proc/meminfo)
+}
+
+# Nobody but the tests holds the modules.
+modules_free() {
+	same "users of virtio_msg_loopback" \
+		"$(awk '$1 == "virtio_msg_loopback" { print $3 }' /proc/modules)" 0
+}
+
+# skip_one NAME: a test that cannot be had here
+skip_one() {
+	test_number=$((test_number + 1))
+	echo "ok $test_number # SKIP $*"
+}
