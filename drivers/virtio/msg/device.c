@@ -22,6 +22,7 @@
 #include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
 #include "internal.h"
@@ -572,6 +573,13 @@ static int vmsg_dev_finalize_features(struct virtio_device *vdev)
 		vmsg_dev_err(vd, "does not offer VIRTIO_F_VERSION_1, legacy devices do not work here");
 		return -EINVAL;
 	}
+	/*
+	 * virtio_balloon takes the bit away, as it names pages by their frame
+	 * numbers. Its rings and buffers go through the pool all the same.
+	 */
+	if (vd->device_id == VIRTIO_ID_BALLOON &&
+	    (vd->features[0] & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)))
+		__virtio_set_bit(vdev, VIRTIO_F_ACCESS_PLATFORM);
 	if (vd->client.pool &&
 	    !__virtio_test_bit(vdev, VIRTIO_F_ACCESS_PLATFORM)) {
 		vmsg_dev_err(vd, "does not offer VIRTIO_F_ACCESS_PLATFORM, but sees no memory besides the pool of its bus");
@@ -664,6 +672,9 @@ static int vmsg_dev_read_info(struct vmsg_dev *vd)
 		return -EPROTO;
 
 	vd->device_id = msg.info.device_id;
+	/* Its driver has a WARN for more sense data than there can be. */
+	if (vd->device_id == VIRTIO_ID_SCSI)
+		vd->client.zero_head = sizeof(__virtio32);
 	vd->vendor_id = msg.info.vendor_id;
 	memcpy(vd->uuid, msg.info.uuid, sizeof(vd->uuid));
 	/* Blocks that this kernel does not know cannot be negotiated. */

@@ -69,6 +69,7 @@ enum vmsg_pool_state {
  * @state: written with WRITE_ONCE() by device.c, read in any context
  * @lock: protects @suspects
  * @suspects: places in the pool that wait for the device's reset
+ * @zero_head: so many bytes at the front of a buffer read as zeros in place of ones
  * @grave: what vq.c hands out in place of a dead device's buffers; mapping it
  *	always works and shares nothing
  */
@@ -77,6 +78,7 @@ struct vmsg_pool_client {
 	enum vmsg_pool_state state;
 	spinlock_t lock; /* @suspects */
 	struct list_head suspects;
+	size_t zero_head;
 	u8 grave;
 };
 

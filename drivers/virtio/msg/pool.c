@@ -225,6 +225,7 @@ enum vmsg_pool_move {
 	VMSG_POOL_FROM_DEVICE,
 	/* Its device is gone and what it wrote is void: it reads as ones. */
 	VMSG_POOL_POISON,
+	VMSG_POOL_ZERO,
 };
 
 static void vmsg_pool_move_piece(void *place, void *buf, size_t size,
@@ -239,6 +240,9 @@ static void vmsg_pool_move_piece(void *place, void *buf, size_t size,
 		break;
 	case VMSG_POOL_POISON:
 		memset(buf, VMSG_POISON, size);
+		break;
+	case VMSG_POOL_ZERO:
+		memset(buf, 0, size);
 		break;
 	}
 }
@@ -333,9 +337,14 @@ static void vmsg_pool_move_mapped(struct virtio_msg_pool *pool,
 static void vmsg_pool_copy_back(struct vmsg_pool_client *client,
 				dma_addr_t address, size_t size)
 {
+	bool ok = READ_ONCE(client->state) == VMSG_POOL_OK;
+
 	vmsg_pool_move_mapped(client->pool, address, size,
-			      READ_ONCE(client->state) == VMSG_POOL_OK ?
-			      VMSG_POOL_FROM_DEVICE : VMSG_POOL_POISON);
+			      ok ? VMSG_POOL_FROM_DEVICE : VMSG_POOL_POISON);
+	if (!ok && client->zero_head)
+		vmsg_pool_move_mapped(client->pool, address,
+				      min(size, client->zero_head),
+				      VMSG_POOL_ZERO);
 }
 
 static void vmsg_pool_unmap_page(union virtio_map map, dma_addr_t address,
