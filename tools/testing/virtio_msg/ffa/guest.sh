@@ -183,7 +183,7 @@ doze() {
 leaks() {
 	leaks_file=/sys/kernel/debug/kmemleak
 	[ -e $leaks_file ] || return 0
-	for leaks_turn in 1 2; do
+	for _ in 1 2; do
 		sleep 6
 		echo scan >$leaks_file || fail "no search for leaks" || return 1
 	done
