@@ -82,12 +82,13 @@ disk() {
 
 # rng NUM...: entropy sources are these devices and no others, and every word is
 # the number of the device and more than the word before. The kernel itself reads
-# too, so some are missing.
+# too, so some are missing. Who reads from a device that needs a reset waits until
+# somebody unbinds it.
 rng() {
 	rng_found=
 	for rng_name in $(tr ' ' '\n' <$HWRNG/rng_available | grep virtio); do
 		echo "$rng_name" >$HWRNG/rng_current
-		dd if=/dev/hwrng of=/tmp/rng bs=512 count=4 2>/dev/null &&
+		timeout $((PATIENCE / 50 + 5)) dd if=/dev/hwrng of=/tmp/rng bs=512 count=4 2>/dev/null &&
 			[ "$(stat -c %s /tmp/rng)" = 2048 ] ||
 			fail "no bytes from $rng_name" || return 1
 		rng_num=$(od -An -v -tu4 -w4 /tmp/rng | awk '
@@ -182,7 +183,7 @@ doze() {
 leaks() {
 	leaks_file=/sys/kernel/debug/kmemleak
 	[ -e $leaks_file ] || return 0
-	for leaks_turn in 1 2; do
+	for _ in 1 2; do
 		sleep 6
 		echo scan >$leaks_file || fail "no search for leaks" || return 1
 	done
