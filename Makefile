@@ -8,7 +8,7 @@ CACHE := $(or $(VIRTIO_MSG_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtio-
 
 # What is given as NAME=value must be something that is known here.
 unknown := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),\
-	$(filter-out KDIR KSRC MINUTES STATIC V VIRTIO_MSG_CACHE MAKEFLAGS MAKEOVERRIDES,$(v)))))
+	$(filter-out KDIR KSRC MINUTES SEED STATIC V VIRTIO_MSG_CACHE MAKEFLAGS MAKEOVERRIDES,$(v)))))
 ifneq ($(unknown),)
 $(error there is no option $(unknown); `make help' lists what there is)
 endif
@@ -53,6 +53,9 @@ check-fuzz: ## half a minute of what make fuzz does
 fuzz: ## a hostile driver side against the device library; MINUTES=10
 	@$(T)/fuzz.sh $(or $(MINUTES),10)
 
+soak: ## devices of all kinds live and die at random in a guest; MINUTES=10, SEED=n
+	@$(T)/soak.sh $(MINUTES)
+
 demo-ffa: ## a disk and an entropy source in a made-up secure world, on arm64
 	@$(T)/demo-ffa.sh
 
@@ -81,4 +84,4 @@ clean: ## remove build/ (downloads and kernels stay in the cache)
 	@echo "There is no target $@."; $(HELP); false
 
 .PHONY: help demo demo-amp demo-ffa check check-static check-kunit check-intree check-guest \
-	check-amp check-ffa check-fuzz fuzz modules figures bench-amp patch tools clean
+	check-amp check-ffa check-fuzz fuzz soak modules figures bench-amp patch tools clean

@@ -34,7 +34,7 @@ pick_ring() {
 
 # Hundredths of a second since the boot, sets NOW
 now() {
-	read -r NOW now_rest </proc/uptime
+	read -r NOW _ </proc/uptime
 	NOW=${NOW%.*}${NOW#*.}
 }
 
@@ -54,6 +54,7 @@ timed() {
 }
 
 # KiB that the kernel uses for itself, sets MEMORY
+# shellcheck disable=SC2034 # for the scripts
 memory() {
 	echo 3 >/proc/sys/vm/drop_caches
 	MEMORY=$(awk '/^(SUnreclaim|VmallocUsed|Percpu|PageTables):/ { own += $2 }
