@@ -45,6 +45,7 @@
  * @iovad: which granules are taken. Granule 0 never is: an address of 0 would
  *	look like none, and it is what a grave maps to.
  * @used: bytes that are taken
+ * @full: how often there was no room
  * @origins: physical address behind each granule that is mapped, in chunks that
  *	are allocated when first needed
  */

@@ -24,8 +24,9 @@
 #define VMSG_REPORT_PERIOD	(5 * HZ)
 
 /* @vd is NULL for what concerns the bus, or a number without a device. */
-static void vmsg_report(struct virtio_msg_bus *bus, struct vmsg_dev *vd,
-			const char *level, const char *fmt, va_list args)
+static void __printf(4, 0)
+vmsg_report(struct virtio_msg_bus *bus, struct vmsg_dev *vd, const char *level,
+	    const char *fmt, va_list args)
 {
 	char text[VMSG_REPORT_MAX];
 	int n = 0;
@@ -74,7 +75,8 @@ void vmsg_dev_err(struct vmsg_dev *vd, const char *fmt, ...)
 	va_end(args);
 }
 
-static void vmsg_bus_warn(struct virtio_msg_bus *bus, const char *fmt, ...)
+static void __printf(2, 3)
+vmsg_bus_warn(struct virtio_msg_bus *bus, const char *fmt, ...)
 {
 	va_list args;
 

@@ -76,9 +76,8 @@ drops_are_traced() {
 }
 
 pool_is_shown() {
-	[ "$(cat "$CLASS/$(bus blk)/pool_size")" = 33554432 ] &&
-		[ "$(cat "$CLASS/$(bus blk)/pool_full")" -ge 0 ] ||
-		fail "$(cat "$CLASS/$(bus blk)/pool_size")"
+	same pool_size "$(cat "$CLASS/$(bus blk)/pool_size")" 33554432 &&
+		same pool_full "$(cat "$CLASS/$(bus blk)/pool_full")" 0
 }
 
 plan 6 virtio-msg-device
