@@ -68,6 +68,9 @@ modules: ## the modules for your kernel; KDIR=stock or KDIR=/build/folder for ot
 figures: ## measure what Documentation/ says it costs, and write it there
 	@$(T)/figures.sh
 
+coverage: ## lines and branches of the drivers that unit tests reach, for Documentation/
+	@$(T)/coverage.sh --figures
+
 bench-amp: ## the same for the AMP bus, against virtio-blk-pci of QEMU
 	@$(T)/bench-amp.sh
 
@@ -84,4 +87,4 @@ clean: ## remove build/ (downloads and kernels stay in the cache)
 	@echo "There is no target $@."; $(HELP); false
 
 .PHONY: help demo demo-amp demo-ffa check check-static check-kunit check-intree check-guest \
-	check-amp check-ffa check-fuzz fuzz soak modules figures bench-amp patch tools clean
+	check-amp check-ffa check-fuzz fuzz soak modules figures coverage bench-amp patch tools clean
