@@ -20,7 +20,6 @@
  * Suspend needs nothing: the program sleeps and wakes with this kernel and keeps
  * its state. What a driver has asked it meanwhile waits.
  */
-#include <linux/cpumask.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -78,7 +77,6 @@ struct vmsg_lb_frame {
  * @queue_mutex: protects changes of @queues
  * @queues: struct vmsg_lb_queue by device number and queue index, read under RCU
  * @kick_work: tries kicks again that no eventfd could be signalled for
- * @elsewhere_work: has @kick_work run on another CPU
  */
 struct vmsg_lb {
 	struct mutex setup_mutex; /* the making of @bus */
@@ -101,7 +99,6 @@ struct vmsg_lb {
 	struct mutex queue_mutex; /* changes of @queues */
 	struct xarray queues;
 	struct irq_work kick_work;
-	struct work_struct elsewhere_work;
 };
 
 /**
@@ -181,41 +178,12 @@ static bool vmsg_lb_kick_eventfd(struct vmsg_lb *lb, u16 dev_num, u32 index,
 	return true;
 }
 
-/*
- * Drivers that kick with interrupts off may go on to spin until the program has
- * done what they want (an hvc console does). A program that is woken from there is
- * likely to be put onto that very CPU, and nobody takes it away again: so another
- * one wakes it. Returns false where that is not necessary, or there is no other.
- */
-static bool vmsg_lb_kick_elsewhere(struct vmsg_lb *lb)
-{
-	unsigned int cpu;
-
-	if (!irqs_disabled() || in_hardirq())
-		return false;
-	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
-	if (cpu >= nr_cpu_ids)
-		return false;
-	queue_work_on(cpu, system_highpri_wq, &lb->elsewhere_work);
-	return true;
-}
-
-static void vmsg_lb_elsewhere_work(struct work_struct *work)
-{
-	struct vmsg_lb *lb = container_of(work, struct vmsg_lb, elsewhere_work);
-
-	/* Kicks are tried again with interrupts off, here in an interrupt. */
-	irq_work_queue(&lb->kick_work);
-}
-
 static int vmsg_lb_kick(struct virtio_msg_bus *bus, u16 dev_num, u32 index,
 			const void *frame)
 {
 	struct vmsg_lb *lb = virtio_msg_bus_priv(bus);
 	int result;
 
-	if (vmsg_lb_kick_elsewhere(lb))
-		return -EAGAIN;
 	if (vmsg_lb_kick_eventfd(lb, dev_num, index, &result))
 		return result;
 	scoped_guard(spinlock_irqsave, &lb->lock) {
@@ -867,7 +835,6 @@ static int vmsg_lb_open(struct inode *inode, struct file *file)
 	mutex_init(&lb->queue_mutex);
 	xa_init(&lb->queues);
 	init_irq_work(&lb->kick_work, vmsg_lb_kick_work);
-	INIT_WORK(&lb->elsewhere_work, vmsg_lb_elsewhere_work);
 	file->private_data = lb;
 	return stream_open(inode, file);
 }
@@ -880,7 +847,6 @@ static int vmsg_lb_release(struct inode *inode, struct file *file)
 	if (lb->bus) {
 		virtio_msg_bus_dead(lb->bus);
 		virtio_msg_bus_unregister(lb->bus);
-		disable_work_sync(&lb->elsewhere_work);
 		irq_work_sync(&lb->kick_work);
 	}
 	vmsg_lb_drop_pool(lb);
