@@ -53,12 +53,23 @@ timed() {
 	return $timed_status
 }
 
-# KiB that the kernel uses for itself, sets MEMORY
+# Sets OWN to the KiB that the kernel accounts to itself, and USED to those of
+# pages that are neither free nor part of a file, as the pages of a pool would be
+# that nobody has any more. USED varies by more than a MiB by itself.
 # shellcheck disable=SC2034 # for the scripts
 memory() {
 	echo 3 >/proc/sys/vm/drop_caches
-	MEMORY=$(awk '/^(SUnreclaim|VmallocUsed|Percpu|PageTables):/ { own += $2 }
-		      END { print own }' /proc/meminfo)
+	OWN=0 USED=0
+	while read -r memory_name memory_kib _; do
+		case $memory_name in
+		SUnreclaim:|VmallocUsed:|Percpu:|PageTables:)
+			OWN=$((OWN + memory_kib)) ;;
+		MemTotal:)
+			USED=$memory_kib ;;
+		MemFree:|Buffers:|Cached:|SReclaimable:)
+			USED=$((USED - memory_kib)) ;;
+		esac
+	done </proc/meminfo
 }
 
 # Nobody but the tests holds the modules.

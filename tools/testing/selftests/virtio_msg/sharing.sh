@@ -75,11 +75,16 @@ asleep() {
 		stop blk && end_load "$DISK" && nothing_left
 }
 
+# ask DISK: something that the program must answer. Who asks may wait for long.
+ask() {
+	echo "write through" >"/sys/block/${1##*/}/cache_type" &
+}
+
 # It is asked something, and does not answer in time: that is the end of all I/O,
 # and a reset brings the device back.
 asked() {
 	begin --timeout-ms 300 "$@" && start_load "$DISK" && kill -STOP "$(pid blk)" || return 1
-	echo "write through" >"/sys/block/${DISK##*/}/cache_type"
+	ask "$DISK"
 	wait_for is_state "needs reset" && timed end_load "$DISK" &&
 		wait_for no_stuck_task || return 1
 	[ "$(statistic blk timeouts)" -gt 0 ] || fail "nothing has timed out" || return 1
@@ -98,7 +103,7 @@ neighbour() {
 	wait_disk blk 1 && neighbour_other=$DISK &&
 		start_load "$neighbour_asked" "$neighbour_other" &&
 		kill -STOP "$(pid blk)" || return 1
-	echo "write through" >"/sys/block/${neighbour_asked##*/}/cache_type"
+	ask "$neighbour_asked"
 	wait_for is_state "needs reset" && end_load "$neighbour_asked" &&
 		kill -CONT "$(pid blk)" || return 1
 	load_count "${neighbour_other##*/}" >"$TMP/${neighbour_other##*/}.load-count"
