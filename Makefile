@@ -8,7 +8,7 @@ CACHE := $(or $(VIRTIO_MSG_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtio-
 
 # What is given as NAME=value must be something that is known here.
 unknown := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),\
-	$(filter-out KDIR KSRC MINUTES SEED STATIC V VIRTIO_MSG_CACHE MAKEFLAGS MAKEOVERRIDES,$(v)))))
+	$(filter-out KDIR KSRC MESSAGES MINUTES SEED STATIC V VIRTIO_MSG_CACHE MAKEFLAGS MAKEOVERRIDES,$(v)))))
 ifneq ($(unknown),)
 $(error there is no option $(unknown); `make help' lists what there is)
 endif
@@ -53,6 +53,9 @@ check-fuzz: ## half a minute of what make fuzz does
 fuzz: ## a hostile driver side against the device library; MINUTES=10
 	@$(T)/fuzz.sh $(or $(MINUTES),10)
 
+hostile: ## bad devices and failing allocations in a debug kernel; MESSAGES=1000000, SEED=n
+	@$(T)/hostile.sh $(or $(MESSAGES),1000000) $(SEED)
+
 soak: ## devices of all kinds live and die at random in a guest; MINUTES=10, SEED=n
 	@$(T)/soak.sh $(MINUTES)
 
@@ -87,4 +90,5 @@ clean: ## remove build/ (downloads and kernels stay in the cache)
 	@echo "There is no target $@."; $(HELP); false
 
 .PHONY: help demo demo-amp demo-ffa check check-static check-kunit check-intree check-guest \
-	check-amp check-ffa check-fuzz fuzz soak modules figures coverage bench-amp patch tools clean
+	check-amp check-ffa check-fuzz fuzz hostile soak modules figures coverage bench-amp \
+	patch tools clean
