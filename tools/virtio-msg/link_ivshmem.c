@@ -219,6 +219,8 @@ static int vmsg_ivshmem_take_memory(struct vmsg_ivshmem *iv, int fd)
 		iv->mem = NULL;
 		return -errno;
 	}
+	/* A child that outlives us must not reach the guest's memory. */
+	madvise(iv->mem, iv->mem_size, MADV_DONTFORK);
 	return 0;
 }
 

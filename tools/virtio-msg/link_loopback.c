@@ -197,6 +197,8 @@ static int vmsg_loopback_setup(struct vmsg_loopback *lb,
 			  (unsigned long long)lb->pool_size, strerror(-ret));
 		return ret;
 	}
+	/* A child that outlives us must not keep the bus. */
+	madvise(lb->pool, lb->pool_size, MADV_DONTFORK);
 	lb->link.max_msg_size = setup.max_msg_size;
 	lb->link.features = setup.features;
 	lb->link.pool_size = lb->pool_size;
