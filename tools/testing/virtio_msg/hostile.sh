@@ -14,7 +14,7 @@ messages=${1:-1000000} seed=${2:-$RANDOM}
 PART=100000
 TESTS=(badinput badring bind daemon hotplug life)
 # What stock drivers do not survive, but this kernel does, thanks to patches/.
-TRICKS=(--trick chains --trick direct)
+TRICKS=(--trick chains --trick direct --trick net)
 dir=$ROOT/tools/testing/selftests/virtio_msg
 figures=$BUILD/hostile-figures
 

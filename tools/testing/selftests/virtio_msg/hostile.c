@@ -50,6 +50,7 @@ enum trick {
 	TRICK_NONE,
 	TRICK_CHAINS,
 	TRICK_DIRECT,
+	TRICK_NET,
 	TRICK_CONSOLE,
 	TRICK_BALLOON,
 	TRICK_SCSI,
@@ -153,7 +154,7 @@ struct bus {
 };
 
 static const char *const tricks[] = {
-	"none", "chains", "direct", "console", "balloon", "scsi"
+	"none", "chains", "direct", "net", "console", "balloon", "scsi"
 };
 
 static bool allowed[TRICKS];
@@ -255,7 +256,7 @@ static void sane_scsi(struct dice *d, uint8_t *config)
 }
 
 static const struct kind kinds[] = {
-	{ VIRTIO_ID_NET, "net", 9, 0xffffffffff, 24, sane_net, 0 },
+	{ VIRTIO_ID_NET, "net", 9, 0xffffffffff, 24, sane_net, TRICK_NET },
 	{ VIRTIO_ID_BLOCK, "blk", 4, 0x7fff, 60, sane_blk, 0 },
 	{ VIRTIO_ID_BLOCK, "blk", 4, 0x7fff, 60, sane_blk, 0 },
 	{ VIRTIO_ID_CONSOLE, "console", VQS, 0x7, 12, sane_console,
@@ -392,8 +393,8 @@ static void event_used(struct bus *b, uint16_t num, uint32_t index)
 
 static void event_device(struct bus *b, uint16_t num, uint16_t state)
 {
-	struct virtio_msg_event_device payload = { htole16(num), htole16(state) };
 	alignas(8) uint8_t frame[LB_FRAME];
+	struct virtio_msg_event_device payload = { htole16(num), htole16(state) };
 
 	deliver(b, frame, lb_frame(frame, VIRTIO_MSG_TYPE_BUS, VIRTIO_MSG_BUS_EVENT_DEVICE,
 				   0, 0, &payload, sizeof(payload)));
@@ -864,12 +865,12 @@ static void *scribbler(void *arg)
 
 static void answer(struct bus *b, const uint8_t *frame)
 {
+	alignas(8) uint32_t out[LB_FRAME / 4] = {};
+	alignas(8) uint8_t resp[LB_FRAME];
 	const struct virtio_msg_hdr *hdr = (const void *)frame;
 	uint16_t num = le16toh(hdr->dev_num);
 	struct dev *dev = dev_find(b, num);
 	const uint32_t *in = (const void *)(hdr + 1);
-	alignas(8) uint32_t out[LB_FRAME / 4] = {};
-	alignas(8) uint8_t resp[LB_FRAME];
 	size_t size = 0;
 
 	count.requests++;
@@ -1102,8 +1103,8 @@ static void log_bus(struct bus *b, uint64_t seed, uint64_t n)
 
 static bool run_bus(uint64_t seed, uint64_t n)
 {
-	static struct bus b;
 	alignas(8) uint8_t frame[LB_FRAME];
+	static struct bus b;
 	time_t end = time(NULL) + BUS_SECONDS;
 	pthread_t thread;
 	uint64_t most;
@@ -1167,6 +1168,8 @@ static void usage(void)
 	     "    direct         disks without indirect descriptors. virtio_blk makes\n"
 	     "                   requests that are larger than such a ring, and then waits\n"
 	     "                   for room in it: for ever\n"
+	     "    net            network devices. Before Linux 6.18 virtio_net believes\n"
+	     "                   lengths of packets for which there are no pages\n"
 	     "    console        devices that are consoles. virtio_console waits with its\n"
 	     "                   interrupts off until what it wrote has been taken\n"
 	     "    balloon        devices that are balloons. A virtio_balloon that is not\n"
