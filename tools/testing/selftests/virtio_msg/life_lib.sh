@@ -83,3 +83,16 @@ skip_one() {
 	test_number=$((test_number + 1))
 	echo "ok $test_number # SKIP $*"
 }
+
+images() {
+	dmesg | grep -c 'hibernation: Image created'
+}
+
+# Without swap there is nowhere to write the image to, but everybody has been
+# frozen for it, and thawed again.
+freeze_and_thaw() {
+	same "lines of /proc/swaps" "$(grep -c . /proc/swaps)" 1 || return 1
+	freeze_images=$(images)
+	! echo disk >/sys/power/state || fail "where did it write to?" || return 1
+	[ "$(images)" -gt "$freeze_images" ] || fail "nothing was frozen"
+}

@@ -85,7 +85,7 @@ kind_spec() {
 	blk)	pick '' ',queues=2' ',queue-size=16' ',ro'
 		[ "$PICKED" != ',ro' ] || [ -e "$TMP/$SLOT.disk$2" ] || PICKED=
 		SPEC="file=$TMP/$SLOT.disk$2,size=4M$PICKED" ;;
-	net)	SPEC="pair=$SLOT" ;;
+	net)	SPEC="pair=$SLOT$(($2 / 2))" ;;
 	vsock)	SPEC="socket=$TMP/$SLOT.vsock$2" ;;
 	9p)	SPEC="path=$TMP" ;;
 	console) SPEC="fifo=$TMP/$SLOT.console$2" ;;
@@ -290,6 +290,14 @@ step_hold() {
 	rm -f "$TMP/$SLOT".dev.* "$TMP/$SLOT".load.*
 }
 
+# All of them, not only this one.
+step_freeze() {
+	freeze_and_thaw || return 1
+	for SLOT in $SLOTS; do
+		! alive "$SLOT" || loads_go_on || return 1
+	done
+}
+
 # --- rounds -------------------------------------------------------------------
 
 no_new_splats() {
@@ -434,7 +442,7 @@ while [ "$NOW" -lt $end ]; do
 		pick step_load step_load step_load step_plug step_plug step_plug step_storm \
 			step_verify step_entropy step_bind step_bind step_reset step_nap \
 			step_asleep step_resize step_kill step_kill step_term step_kill_asleep \
-			step_hold
+			step_hold step_freeze
 		step "$PICKED"
 	done
 	SLOT=
