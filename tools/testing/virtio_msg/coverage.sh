@@ -46,6 +46,7 @@ check coverage-kunit "KUnit suites in a kernel that counts (minutes the first ti
 	--kunitconfig=drivers/virtio/msg/tests/.kunitconfig \
 	--kunitconfig=tools/testing/kunit/configs/coverage_uml.config \
 	--kconfig_add=CONFIG_DEBUG_INFO_REDUCED=y --make_options="$only"
+((!FAILED)) || summary
 
 # --- sums ----------------------------------------------------------------------
 
@@ -107,7 +108,7 @@ for f in "$ROOT"/drivers/virtio/msg/*.c; do
 done
 read -r _ lines l branches b < <(tail -n 1 "$rows")
 text="KUnit reaches $l of $lines lines, and takes $b of $branches branches"
-if ((l * 100 >= lines * least)); then
+if ((lines && l * 100 >= lines * least)); then
 	pass "$text"
 else
 	fail "$text; $least % of the lines are asked for (see $out/missed)"

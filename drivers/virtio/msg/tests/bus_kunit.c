@@ -5,6 +5,7 @@
 #include <kunit/run-in-irq-context.h>
 #include <kunit/test.h>
 #include <linux/bitmap.h>
+#include <linux/kmsg_dump.h>
 #include <linux/slab.h>
 
 #include "fake_device.h"
@@ -422,6 +423,8 @@ static void bus_answer_without_room(struct kunit *test)
 	big[6] = sizeof(big);
 	KUNIT_EXPECT_EQ(test, -EMSGSIZE, fake_deliver(fb, big, sizeof(big)));
 	KUNIT_EXPECT_FALSE(test, completion_done(&a->done));
+	fake_expect_bus_file(fb, NULL, "last_error",
+			     "device 3: message 0x07 of type 1 dropped: too long, or shorter than its fields say\n");
 	/* Surplus that fits is no reason to refuse. */
 	big[6] = 52;
 	KUNIT_EXPECT_EQ(test, 0, fake_deliver(fb, big, sizeof(big)));
@@ -1829,22 +1832,124 @@ static void bus_kick_anywhere(struct kunit *test)
 }
 
 /*
- * sysfs
+ * What a person sees
  */
 
-static void expect_file(struct fake_bus *fb, const char *group,
-			const char *name, const char *want)
-{
-	char *buf = kunit_kzalloc(fb->test, PAGE_SIZE, GFP_KERNEL);
+struct dropped {
+	const char *name;
+	u8 frame[16];
+	size_t len;
+	int err;
+	enum vmsg_stat stat;
+	const char *said;
+};
 
-	KUNIT_ASSERT_NOT_NULL(fb->test, buf);
-	/* sysfs_emit() wants a page of its own. */
-	KUNIT_ASSERT_TRUE(fb->test, PAGE_ALIGNED(buf));
-	KUNIT_ASSERT_GT(fb->test,
-			fake_sysfs(&fb->bus->dev,
-				   fb->bus->dev.class->dev_groups, group, name,
-				   buf), 0);
-	KUNIT_EXPECT_STREQ(fb->test, buf, want);
+static const struct dropped drops[] = {
+	{ "half a header", { 0, 0x42 }, 7, -EMSGSIZE, VMSG_STAT_MALFORMED,
+	  "frame dropped: its size makes no sense\n" },
+	{ "no such message", { 0, 0x3f, 9, 0, 0, 0, 8 }, 8, -EBADMSG,
+	  VMSG_STAT_MALFORMED,
+	  "device 9: message 0x3f of type 0 dropped: no such message\n" },
+	{ "no such bus message", { BUS, 0x05, 0, 0, 0, 0, 8 }, 8, -EBADMSG,
+	  VMSG_STAT_MALFORMED,
+	  "device 0: message 0x05 of type 2 dropped: no such message\n" },
+	{ "no payload", { 0, 0x42, 0xff, 0xff, 0, 0, 8 }, 8, -EMSGSIZE,
+	  VMSG_STAT_MALFORMED,
+	  "device 65535: message 0x42 of type 0 dropped: shorter than its fields say\n" },
+	{ "answer to nobody", { RESP, 0x07, 3, 0, 0x99, 0, 12 }, 12, -ENOENT,
+	  VMSG_STAT_UNEXPECTED,
+	  "device 3: message 0x07 of type 1 dropped: nobody waits for this response, perhaps not any more\n"
+	},
+	{ "request", { 0, 0x02, 3, 0, 0, 0, 8 }, 8, -EBADMSG,
+	  VMSG_STAT_UNEXPECTED,
+	  "device 3: message 0x02 of type 0 dropped: not for the driver side\n" },
+	{ "bus request", { BUS, 0x02, 0, 0, 0, 0, 12 }, 12, -EBADMSG,
+	  VMSG_STAT_UNEXPECTED,
+	  "device 0: message 0x02 of type 2 dropped: not for the driver side, or not now\n" },
+	{ "event of no device", { 0, 0x42, 9, 0, 0, 0, 12 }, 12, -ENODEV,
+	  VMSG_STAT_UNEXPECTED,
+	  "device 9: message 0x42 of type 0 dropped: no such device\n" },
+	{ "event of no queue", { 0, 0x42, 3, 0, 0, 0, 12, 0, 1 }, 12, -EINVAL,
+	  VMSG_STAT_UNEXPECTED,
+	  "device 3: message 0x42 of type 0 dropped: no such queue\n" },
+};
+
+KUNIT_ARRAY_PARAM_DESC(dropped, drops, name);
+
+/* Counted once, under one heading, and said with its reason. */
+static void bus_drop(struct kunit *test)
+{
+	const struct dropped *d = test->param_value;
+	enum vmsg_stat other = d->stat == VMSG_STAT_MALFORMED ?
+			       VMSG_STAT_UNEXPECTED : VMSG_STAT_MALFORMED;
+	struct fake_bus *fb;
+
+	fake_driver_register(test);
+	fb = fake_bus_default(test);
+	fake_bind(fake_dev_create(fb, 3));
+	fake_expect_bus_file(fb, NULL, "last_error", "\n");
+	KUNIT_EXPECT_EQ(test, fake_deliver(fb, d->frame, d->len), d->err);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, d->stat), 1);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, other), 0);
+	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_EVENTS), 0);
+	fake_expect_bus_file(fb, NULL, "last_error", d->said);
+	/* It is the bus that has complained, whatever number was in the frame. */
+	fake_expect_dev_file(fb->devs[0], "last_error", "\n");
+	fake_expect_dev_file(fb->devs[0], "failures", "0\n");
+}
+
+/* Lines in the log that speak of a bus. */
+static unsigned int log_lines(struct fake_bus *fb)
+{
+	char *line = kunit_kzalloc(fb->test, 1024, GFP_KERNEL);
+	char name[32];
+	struct kmsg_dump_iter iter;
+	unsigned int n = 0;
+	size_t len;
+
+	KUNIT_ASSERT_NOT_NULL(fb->test, line);
+	snprintf(name, sizeof(name), " %s: ", dev_name(&fb->bus->dev));
+	kmsg_dump_rewind(&iter);
+	while (kmsg_dump_get_line(&iter, false, line, 1023, &len)) {
+		line[len] = 0;
+		if (strstr(line, name))
+			n++;
+	}
+	return n;
+}
+
+/* A peer that talks nonsense all the time silences nobody but itself. */
+static void bus_log_limit(struct kunit *test)
+{
+	struct virtio_msg_bus_info info = { FAKE_BUS_DEFAULTS };
+	struct fake_bus *noisy, *other;
+	unsigned int i, before, before_other, limit;
+	u8 frame[8] = { 0, 0x3f, [6] = 8 };
+	char said[80];
+
+	/* Numbers of buses come again, names like this do not. */
+	info.name = "fakenoise";
+	noisy = fake_bus_create(test, &info);
+	info.name = "fakeother";
+	other = fake_bus_create(test, &info);
+	before = log_lines(noisy);
+	before_other = log_lines(other);
+	/* However slow this machine is. */
+	noisy->bus->report_limit.interval = INT_MAX;
+	limit = noisy->bus->report_limit.burst;
+	for (i = 0; i < limit + 30; i++) {
+		frame[2] = i;
+		fake_deliver(noisy, frame, sizeof(frame));
+	}
+	KUNIT_EXPECT_EQ(test, log_lines(noisy), before + limit);
+	fake_deliver(other, frame, sizeof(frame));
+	KUNIT_EXPECT_EQ(test, log_lines(other), before_other + 1);
+	/* What is not in the log is counted, and the last is shown. */
+	KUNIT_EXPECT_EQ(test, fake_stat(noisy, VMSG_STAT_MALFORMED), limit + 30);
+	snprintf(said, sizeof(said),
+		 "device %u: message 0x3f of type 0 dropped: no such message\n",
+		 limit + 29);
+	fake_expect_bus_file(noisy, NULL, "last_error", said);
 }
 
 static void bus_sysfs(struct kunit *test)
@@ -1857,20 +1962,26 @@ static void bus_sysfs(struct kunit *test)
 	fb = fake_bus_create(test, &info);
 	fake_dev_create(fb, 3);
 	ask_here(fb, 3, VIRTIO_MSG_GET_DEVICE_STATUS, &msg);
+	fake_expect_bus_file(fb, NULL, "last_error", "\n");
 	fake_event_used(fb->devs[0], 0);
-	expect_file(fb, NULL, "revision", "1\n");
-	expect_file(fb, NULL, "max_msg_size", "264\n");
-	expect_file(fb, NULL, "features", "0x1\n");
-	expect_file(fb, NULL, "timeout_ms", "5000\n");
-	expect_file(fb, NULL, "pool_used", "0\n");
-	expect_file(fb, "statistics", "requests", "1\n");
-	expect_file(fb, "statistics", "responses", "1\n");
-	expect_file(fb, "statistics", "timeouts", "0\n");
-	expect_file(fb, "statistics", "events", "0\n");
-	expect_file(fb, "statistics", "kicks", "0\n");
-	expect_file(fb, "statistics", "kicks_merged", "0\n");
-	expect_file(fb, "statistics", "malformed", "0\n");
-	expect_file(fb, "statistics", "unexpected", "1\n");
+	fake_expect_bus_file(fb, NULL, "last_error",
+			     "device 3: message 0x42 of type 0 dropped: no such device\n");
+	fake_expect_bus_file(fb, NULL, "revision", "1\n");
+	fake_expect_bus_file(fb, NULL, "max_msg_size", "264\n");
+	fake_expect_bus_file(fb, NULL, "features", "0x1\n");
+	fake_expect_bus_file(fb, NULL, "timeout_ms", "5000\n");
+	fake_expect_bus_file(fb, NULL, "dialect", "1\n");
+	fake_expect_bus_file(fb, NULL, "pool_used", "0\n");
+	fake_expect_bus_file(fb, NULL, "pool_size", "524288\n");
+	fake_expect_bus_file(fb, NULL, "pool_full", "0\n");
+	fake_expect_bus_file(fb, "statistics", "requests", "1\n");
+	fake_expect_bus_file(fb, "statistics", "responses", "1\n");
+	fake_expect_bus_file(fb, "statistics", "timeouts", "0\n");
+	fake_expect_bus_file(fb, "statistics", "events", "0\n");
+	fake_expect_bus_file(fb, "statistics", "kicks", "0\n");
+	fake_expect_bus_file(fb, "statistics", "kicks_merged", "0\n");
+	fake_expect_bus_file(fb, "statistics", "malformed", "0\n");
+	fake_expect_bus_file(fb, "statistics", "unexpected", "1\n");
 	KUNIT_EXPECT_EQ(test, 0, strncmp(dev_name(&fb->bus->dev), "fake", 4));
 	KUNIT_EXPECT_STREQ(test, fb->bus->dev.class->name, "virtio_msg");
 }
@@ -1925,6 +2036,8 @@ static struct kunit_case bus_cases[] = {
 	KUNIT_CASE(bus_kick_cancel),
 	KUNIT_CASE(bus_kick_dead),
 	KUNIT_CASE(bus_kick_anywhere),
+	KUNIT_CASE_PARAM(bus_drop, dropped_gen_params),
+	KUNIT_CASE(bus_log_limit),
 	KUNIT_CASE(bus_sysfs),
 	{}
 };

@@ -5,6 +5,7 @@
 #include <kunit/run-in-irq-context.h>
 #include <kunit/test.h>
 #include <linux/slab.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
 #include "fake_device.h"
@@ -286,6 +287,54 @@ static void device_features_needed(struct kunit *test)
 				   fd->status & VIRTIO_CONFIG_S_FEATURES_OK);
 		KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_TIMEOUTS), 0);
 	}
+}
+
+struct platform_case {
+	const char *name;
+	u32 device_id;
+	bool offered;
+	bool bound;
+};
+
+static const struct platform_case platform_cases[] = {
+	{ "balloon", VIRTIO_ID_BALLOON, true, true },
+	{ "balloon that does not offer it", VIRTIO_ID_BALLOON, false, false },
+	{ "any other", FAKE_ID, true, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(platform_case, platform_cases, name);
+
+/* One kind of driver takes VIRTIO_F_ACCESS_PLATFORM away, and works all the same. */
+static void device_no_platform(struct kunit *test)
+{
+	const struct platform_case *c = test->param_value;
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	u8 *buf = kunit_kzalloc(test, 64, GFP_KERNEL);
+	struct fake_drv *drv;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	fake_driver.no_platform = true;
+	fd->info.info.device_id = c->device_id;
+	fake_offer(fd, VIRTIO_F_ACCESS_PLATFORM, c->offered);
+	KUNIT_ASSERT_NOT_NULL(test, announce(fd));
+	KUNIT_ASSERT_EQ(test, atomic_read(&fake_driver.probes), c->bound);
+	if (!c->bound) {
+		fake_expect_dev_file(fd, "last_error",
+				     "does not offer VIRTIO_F_ACCESS_PLATFORM, but sees no memory besides the pool of its bus\n");
+		return;
+	}
+	drv = fake_driver.drv;
+	KUNIT_EXPECT_TRUE(test, fake_accepted(fd, VIRTIO_F_ACCESS_PLATFORM));
+	KUNIT_EXPECT_TRUE(test, virtio_has_feature(drv->vdev,
+						   VIRTIO_F_ACCESS_PLATFORM));
+	/* The model finds the buffer in the pool. */
+	KUNIT_ASSERT_EQ(test, 0, fake_add_buf(drv->vqs[0], NULL, 0, buf, 64));
+	virtqueue_kick(drv->vqs[0]);
+	KUNIT_EXPECT_EQ(test, fake_vq_serve(fd, 0, 1), 1);
+	KUNIT_EXPECT_EQ(test, fake_event_used(fd, 0), 0);
+	KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->num_bufs) == 1));
+	KUNIT_EXPECT_EQ(test, buf[63], 0x5a);
 }
 
 /* Other blocks than were asked for, or fewer of them. */
@@ -984,6 +1033,9 @@ static void device_timeout(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get8(drv, 3), 0);
 	KUNIT_EXPECT_EQ(test, fake_stat(fb, VMSG_STAT_TIMEOUTS), 1);
 	KUNIT_EXPECT_EQ(test, state(fd), VMSG_DEV_NEEDS_RESET);
+	fake_expect_dev_file(fd, "failures", "1\n");
+	fake_expect_dev_file(fd, "last_error",
+			     "configuration cannot be read (-110)\n");
 	before = atomic_read(&fb->requests);
 	KUNIT_EXPECT_EQ(test, get8(drv, 3), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fb->requests), before);
@@ -1035,22 +1087,11 @@ static void device_timeout_neighbour(struct kunit *test)
  * sysfs, shared memory
  */
 
-static void expect_file(struct kunit *test, struct vmsg_dev *vd,
-			const char *name, const char *want)
-{
-	char *buf = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, buf);
-	KUNIT_ASSERT_GT(test, fake_sysfs(&vd->vdev.dev, vd->vdev.dev.groups,
-					 "virtio_msg", name, buf), 0);
-	KUNIT_EXPECT_STREQ(test, buf, want);
-}
-
 static void device_sysfs(struct kunit *test)
 {
 	struct fake_bus *fb = fake_bus_default(test);
 	struct fake_dev *fd = fake_dev_create(fb, 300);
-	struct vmsg_dev *vd;
+	struct fake_dev *other = fake_dev_create(fb, 301);
 	char want[16];
 	int i;
 
@@ -1060,15 +1101,28 @@ static void device_sysfs(struct kunit *test)
 	fd->info.info.admin_vq_start = 1;
 	fd->info.info.admin_vq_count = 3;
 	fake_bind(fd);
-	vd = fake_vmsg_dev(fd);
-	expect_file(test, vd, "dev_num", "300\n");
-	expect_file(test, vd, "uuid", "00112233-4455-6677-8899-aabbccddeeff\n");
-	expect_file(test, vd, "admin_vqs", "1 3\n");
-	expect_file(test, vd, "state", "running\n");
+	fake_expect_dev_file(fd, "dev_num", "300\n");
+	fake_expect_dev_file(fd, "uuid", "00112233-4455-6677-8899-aabbccddeeff\n");
+	fake_expect_dev_file(fd, "admin_vqs", "1 3\n");
+	fake_expect_dev_file(fd, "state", "running\n");
 	snprintf(want, sizeof(want), "%d\n", atomic_read(&fb->requests));
-	expect_file(test, vd, "requests", want);
-	fake_event_config(fd, 0xff, 0, 0, NULL, 0);
-	expect_file(test, vd, "state", "needs reset\n");
+	fake_expect_dev_file(fd, "requests", want);
+	fake_bind(other);
+	fake_expect_dev_file(fd, "failures", "0\n");
+	fake_expect_dev_file(fd, "last_error", "\n");
+	/* It says so twice, but has failed once. */
+	for (i = 0; i < 2; i++)
+		fake_event_config(fd, 0xff, 0, 0, NULL, 0);
+	fake_expect_dev_file(fd, "state", "needs reset\n");
+	fake_expect_dev_file(fd, "failures", "1\n");
+	fake_expect_dev_file(fd, "last_error",
+			     "asks for a reset; unbind and bind its driver\n");
+	fake_expect_bus_file(fb, NULL, "last_error",
+			     "device 300: asks for a reset; unbind and bind its driver\n");
+	/* Its neighbour has nothing to do with it. */
+	fake_expect_dev_file(other, "state", "running\n");
+	fake_expect_dev_file(other, "failures", "0\n");
+	fake_expect_dev_file(other, "last_error", "\n");
 }
 
 static bool shm(struct fake_drv *drv, struct virtio_shm_region *region, u8 id)
@@ -1638,6 +1692,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_silent_from_the_start),
 	KUNIT_CASE_PARAM(device_features, feature_case_gen_params),
 	KUNIT_CASE(device_features_needed),
+	KUNIT_CASE_PARAM(device_no_platform, platform_case_gen_params),
 	KUNIT_CASE(device_features_wrong_answer),
 	KUNIT_CASE(device_features_refused),
 	KUNIT_CASE(device_config_short),

@@ -6,6 +6,8 @@
 #include <linux/bits.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/sysfs.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 #include <linux/vmalloc.h>
 
@@ -960,7 +962,7 @@ void fake_fill_pool(struct fake_bus *fb, u8 with)
 struct fake_bus *fake_bus_create(struct kunit *test,
 				 const struct virtio_msg_bus_info *info)
 {
-	struct device *parent = kunit_device_register(test, "virtio_msg_fake");
+	struct device *parent = kunit_device_register(test, info->name);
 	struct fake_bus *fb = kzalloc_obj(*fb);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, parent);
@@ -1021,20 +1023,10 @@ long fake_stat(struct fake_bus *fb, enum vmsg_stat stat)
 	return atomic_long_read(&fb->bus->stats[stat]);
 }
 
-/**
- * fake_sysfs() - what a file in sysfs says
- * @dev: the device
- * @groups: of its attributes
- * @group: name of the group, NULL = none
- * @name: name of the file
- * @buf: a page
- *
- * Without a mounted sysfs this is how to read it.
- *
- * Return: bytes, -ENOENT when there is no such file.
- */
-ssize_t fake_sysfs(struct device *dev, const struct attribute_group *const *groups,
-		   const char *group, const char *name, char *buf)
+/* Without a mounted sysfs this is how to read it. */
+static ssize_t fake_sysfs(struct device *dev,
+			  const struct attribute_group *const *groups,
+			  const char *group, const char *name, char *buf)
 {
 	struct device_attribute *attr;
 	struct attribute **a;
@@ -1051,6 +1043,51 @@ ssize_t fake_sysfs(struct device *dev, const struct attribute_group *const *grou
 		}
 	}
 	return -ENOENT;
+}
+
+static void fake_expect_file(struct kunit *test, struct device *dev,
+			     const struct attribute_group *const *groups,
+			     const char *group, const char *name,
+			     const char *want)
+{
+	char *buf = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	/* sysfs_emit() wants a page of its own. */
+	KUNIT_ASSERT_TRUE(test, PAGE_ALIGNED(buf));
+	KUNIT_ASSERT_GT_MSG(test, fake_sysfs(dev, groups, group, name, buf), 0,
+			    "%s", name);
+	KUNIT_EXPECT_STREQ_MSG(test, buf, want, "%s", name);
+	kunit_kfree(test, buf);
+}
+
+/**
+ * fake_expect_bus_file() - a file of the bus in sysfs says what it should
+ * @fb: the bus
+ * @group: name of the group, NULL = none
+ * @name: name of the file
+ * @want: what it should say
+ */
+void fake_expect_bus_file(struct fake_bus *fb, const char *group,
+			  const char *name, const char *want)
+{
+	fake_expect_file(fb->test, &fb->bus->dev,
+			 fb->bus->dev.class->dev_groups, group, name, want);
+}
+
+/**
+ * fake_expect_dev_file() - a file of the device in sysfs says what it should
+ * @fd: the device, registered with the virtio core
+ * @name: name of the file
+ * @want: what it should say
+ */
+void fake_expect_dev_file(struct fake_dev *fd, const char *name,
+			  const char *want)
+{
+	struct device *dev = &fake_vmsg_dev(fd)->vdev.dev;
+
+	fake_expect_file(fd->fb->test, dev, dev->groups, "virtio_msg", name,
+			 want);
 }
 
 /**
@@ -1239,6 +1276,13 @@ static int fake_do_probe(struct fake_drv *drv)
 	return err;
 }
 
+static int fake_validate(struct virtio_device *vdev)
+{
+	if (fake_driver.no_platform)
+		__virtio_clear_bit(vdev, VIRTIO_F_ACCESS_PLATFORM);
+	return 0;
+}
+
 static int fake_probe(struct virtio_device *vdev)
 {
 	struct fake_drv *drv = kzalloc_obj(*drv);
@@ -1299,6 +1343,8 @@ static int fake_restore(struct virtio_device *vdev)
 
 static const struct virtio_device_id fake_id_table[] = {
 	{ FAKE_ID, VIRTIO_DEV_ANY_ID },
+	/* Of a kind that the core treats in a way of its own. */
+	{ VIRTIO_ID_BALLOON, VIRTIO_DEV_ANY_ID },
 	{ 0 },
 };
 
@@ -1309,6 +1355,7 @@ static struct virtio_driver fake_virtio_driver = {
 	.id_table = fake_id_table,
 	.feature_table = fake_feature_table,
 	.feature_table_size = ARRAY_SIZE(fake_feature_table),
+	.validate = fake_validate,
 	.probe = fake_probe,
 	.remove = fake_remove,
 	.config_changed = fake_config_changed,

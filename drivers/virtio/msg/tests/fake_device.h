@@ -280,8 +280,10 @@ int fake_deliver_msg(struct fake_bus *fb, const struct vmsg_msg *msg);
 int fake_release(struct fake_bus *fb, unsigned int nth);
 void fake_release_all(struct fake_bus *fb);
 void fake_room(struct fake_bus *fb);
-ssize_t fake_sysfs(struct device *dev, const struct attribute_group *const *groups,
-		   const char *group, const char *name, char *buf);
+void fake_expect_bus_file(struct fake_bus *fb, const char *group,
+			  const char *name, const char *want);
+void fake_expect_dev_file(struct fake_dev *fd, const char *name,
+			  const char *want);
 
 struct fake_dev *fake_dev_create(struct fake_bus *fb, u16 num);
 void fake_offer(struct fake_dev *fd, unsigned int bit, bool on);
@@ -329,6 +331,7 @@ struct fake_drv {
  * @in_probe: called when there are queues, before DRIVER_OK
  * @keep: callbacks do not take buffers
  * @unready: probe returns without virtio_device_ready()
+ * @no_platform: validate takes VIRTIO_F_ACCESS_PLATFORM away
  * @freeze_err: what freeze says after @freeze_good calls
  * @freeze_good: calls of freeze that still succeed
  * @drvs: devices that it has or had
@@ -344,6 +347,7 @@ struct fake_driver {
 	int (*in_probe)(struct fake_drv *drv);
 	bool keep;
 	bool unready;
+	bool no_platform;
 	int freeze_err;
 	int freeze_good;
 	struct list_head drvs;

@@ -875,6 +875,50 @@ static void lb_eventfds(struct kunit *test)
 	close_fd(used);
 }
 
+/* From wherever a driver kicks, with or without an eventfd. */
+static void lb_kick_irqs_off(struct kunit *test)
+{
+	struct lb *lb = test->priv;
+	struct virtqueue *vq;
+	unsigned long flags;
+	u8 buf[64];
+	int kick;
+
+	kick = new_eventfd(test);
+	lb_bind(lb);
+	vq = fake_driver.drv->vqs[0];
+	local_irq_save(flags);
+	virtqueue_notify(vq);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_EQ(test, lb_read(lb, buf, sizeof(buf)), 16);
+	KUNIT_ASSERT_EQ(test, lb_queue(lb, 3, 0, kick, -1), 0);
+	local_irq_save(flags);
+	virtqueue_notify(vq);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_TRUE(test, eventfd_is_set(kick));
+	KUNIT_EXPECT_EQ(test, lb_read(lb, buf, sizeof(buf)), -EAGAIN);
+	close_fd(kick);
+}
+
+/* From below another eventfd, where none may be signalled: a little later. */
+static void lb_kick_nested(struct kunit *test)
+{
+	unsigned long end = jiffies + FAKE_PATIENCE;
+	struct lb *lb = test->priv;
+	int kick = new_eventfd(test);
+
+	lb_bind(lb);
+	KUNIT_ASSERT_EQ(test, lb_queue(lb, 3, 0, kick, -1), 0);
+	/* As eventfd_signal() does for whom it wakes. */
+	current->in_eventfd = 1;
+	virtqueue_notify(fake_driver.drv->vqs[0]);
+	current->in_eventfd = 0;
+	while (!eventfd_is_set(kick) && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_TRUE(test, eventfd_is_set(kick));
+	close_fd(kick);
+}
+
 /* Signalled before it was watched. */
 static void lb_eventfd_early(struct kunit *test)
 {
@@ -928,6 +972,8 @@ static struct kunit_case lb_cases[] = {
 	KUNIT_CASE(lb_two_buses),
 	KUNIT_CASE(lb_queue_refused),
 	KUNIT_CASE(lb_eventfds),
+	KUNIT_CASE(lb_kick_irqs_off),
+	KUNIT_CASE(lb_kick_nested),
 	KUNIT_CASE(lb_eventfd_early),
 	KUNIT_CASE(lb_eventfds_and_close),
 	{}

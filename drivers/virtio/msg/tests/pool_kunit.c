@@ -11,6 +11,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
 #include "fake_device.h"
@@ -356,9 +357,12 @@ static void pool_full_queue(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
 			fake_add_buf(pt->drv->vqs[0], NULL, 0, buf, 16));
+	/* Each time is counted: the loop's last one and the driver's. */
+	fake_expect_bus_file(pt->fb, NULL, "pool_full", "2\n");
 	unmap(pt, list[--n], GRANULE, DMA_TO_DEVICE);
 	KUNIT_EXPECT_EQ(test, 0,
 			fake_add_buf(pt->drv->vqs[0], NULL, 0, buf, 16));
+	fake_expect_bus_file(pt->fb, NULL, "pool_full", "2\n");
 	while (n--)
 		unmap(pt, list[n], GRANULE, DMA_TO_DEVICE);
 }
@@ -553,6 +557,50 @@ static void pool_dead(struct kunit *test)
 	WRITE_ONCE(pt->vd->client.state, VMSG_POOL_OK);
 }
 
+/*
+ * What a SCSI device leaves behind begins with a length, and its driver has a WARN
+ * for one that cannot be.
+ */
+static void pool_zero_head(struct kunit *test)
+{
+	static const size_t sizes[] = { 1, 3, 4, 5, GRANULE, 700 };
+	struct pt *pt = test->priv, scsi = *pt;
+	u8 *buf = new_buf(test, 701, 0x11);
+	size_t size, head;
+	unsigned int i;
+	dma_addr_t a;
+
+	scsi.fd = fake_dev_create(pt->fb, 4);
+	scsi.fd->info.info.device_id = VIRTIO_ID_SCSI;
+	virtio_msg_bus_add_device(pt->fb->bus, 4);
+	fake_settle(pt->fb);
+	scsi.vd = fake_vmsg_dev(scsi.fd);
+	KUNIT_ASSERT_NOT_NULL(test, scsi.vd);
+	for (i = 0; i < 2 * ARRAY_SIZE(sizes); i++) {
+		size = sizes[i / 2];
+		head = min(size, 4);
+		memset(buf, 0x11, 701);
+		a = map(&scsi, buf, size, DMA_FROM_DEVICE);
+		KUNIT_ASSERT_FALSE(test, failed(&scsi, a));
+		memset(seen(pt, a), 0x22, size);
+		WRITE_ONCE(scsi.vd->client.state,
+			   i % 2 ? VMSG_POOL_DEAD : VMSG_POOL_SUSPECT);
+		unmap(&scsi, a, size, DMA_FROM_DEVICE);
+		WRITE_ONCE(scsi.vd->client.state, VMSG_POOL_OK);
+		KUNIT_EXPECT_TRUE(test, all_are(buf, 0, head));
+		KUNIT_EXPECT_TRUE(test, all_are(buf + head, 0xff, size - head));
+		KUNIT_EXPECT_TRUE(test, all_are(buf + size, 0x11, 701 - size));
+	}
+	vmsg_pool_client_release(&scsi.vd->client);
+	/* One that lives says what it likes. */
+	a = map(&scsi, buf, 700, DMA_FROM_DEVICE);
+	KUNIT_ASSERT_FALSE(test, failed(&scsi, a));
+	memset(seen(pt, a), 0x22, 700);
+	unmap(&scsi, a, 700, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x22, 700));
+	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
+}
+
 /* A grave is always there, costs nothing, and shares nothing. */
 static void pool_grave(struct kunit *test)
 {
@@ -641,6 +689,7 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(pool_suspect),
 	KUNIT_CASE(pool_suspect_neighbour),
 	KUNIT_CASE(pool_dead),
+	KUNIT_CASE(pool_zero_head),
 	KUNIT_CASE(pool_grave),
 	KUNIT_CASE(pool_map_anywhere),
 	KUNIT_CASE(pool_hostile_device),
