@@ -313,7 +313,7 @@ static void vmsg_port_take(struct vmsg_port *port)
 		/* Nobody is there: it is lost. */
 		if (!port->host_open)
 			port->len = 0;
-		else if (port->tx->out_num && part)
+		else if (port->tx->out_num && port->len < max)
 			continue;
 		else if (port->tx->out_num && !vmsg_port_is_console(port))
 			break;

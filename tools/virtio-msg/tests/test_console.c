@@ -276,8 +276,10 @@ static bool give_all(struct con *c, unsigned int index, size_t num)
 /* Nobody takes what comes out. */
 static void test_full(void)
 {
+	struct vmsg_device *dev;
 	struct con c;
 	uint32_t len;
+	size_t sum;
 	int out;
 
 	con_open(&c, "fifo=D/b,fifo=D/c", 6, PORTS);
@@ -290,7 +292,11 @@ static void test_full(void)
 	out = path_open("c.out");
 	ok(give_all(&c, 5, 2 * PIPE), "a port takes some");
 	ok(spec_ask(&c.rings[5], NULL, PIPE / 4, 0) == KEPT, "and then no more");
-	ok(drain(&c, out) == 2 * PIPE + PIPE / 4, "until there is room");
+	/* There is room just when the driver kicks, before that is noticed. */
+	sum = read(out, bench_ptr(&c.b, IN), PIPE);
+	dev = vmsg_bus_find(c.b.bus, 0);
+	dev->ops->queue(dev, vmsg_device_vq(dev, 5));
+	ok(drain(&c, out) + sum == 2 * PIPE + PIPE / 4, "until there is room");
 	ok(ring_used(&c.rings[5], &len, &len), "then the buffer comes back");
 	bench_close(&c.b);
 	close(out);
