@@ -43,6 +43,19 @@ pick_device() {
 	NUM=$PICKED
 }
 
+# settled: the driver side has found what is new, and forgotten what was removed;
+# for a while there may be two devices of one number.
+settled() {
+	[ "$(for settled_file in "$TMP/$SLOT".dev.*; do echo "${settled_file##*.}"; done | sort)" = \
+		"$(cat "$CLASS/$(bus "$SLOT")"/virtio*/virtio_msg/dev_num | sort)" ] &&
+		! grep -q gone "$CLASS/$(bus "$SLOT")"/virtio*/virtio_msg/state
+}
+
+# wait_blk: sets DISK to that of NUM
+wait_blk() {
+	timed wait_for settled && timed wait_disk "$SLOT" "$NUM"
+}
+
 loaded() {
 	[ -e "$TMP/$SLOT.load.$1" ]
 }
@@ -173,14 +186,14 @@ loads_running() {
 
 step_load() {
 	pick_device blk && ! loaded "$NUM" && ! loads_running || return 0
-	timed wait_disk "$SLOT" "$NUM" || return 1
+	wait_blk || return 1
 	[ "$(cat "/sys/block/${DISK##*/}/ro")" = 0 ] || return 0
 	start_load "$DISK" && echo "$DISK" >"$TMP/$SLOT.load.$NUM"
 }
 
 step_verify() {
 	pick_device blk && ! loaded "$NUM" || return 0
-	timed wait_disk "$SLOT" "$NUM" || return 1
+	wait_blk || return 1
 	[ "$(cat "/sys/block/${DISK##*/}/ro")" = 0 ] || return 0
 	VERIFY_SIZE=64k verify_disks "$DISK"
 }
@@ -192,7 +205,7 @@ step_entropy() {
 
 # wait_device: sets DEVICE to that of NUM
 wait_device() {
-	timed wait_for device "$SLOT" "$NUM" >/dev/null || return 1
+	timed wait_for settled && timed wait_for device "$SLOT" "$NUM" >/dev/null || return 1
 	DEVICE=$(device "$SLOT" "$NUM")
 }
 
@@ -220,10 +233,10 @@ is_lost() {
 
 step_reset() {
 	pick_device blk || return 0
-	timed wait_disk "$SLOT" "$NUM" && wait_device || return 1
+	wait_blk && wait_device || return 1
 	resets=$((resets + 1))
 	tell "$SLOT" "ok needs-reset $NUM" needs-reset "$NUM" && timed wait_for is_lost &&
-		end_loads "$NUM" && again && timed wait_disk "$SLOT" "$NUM"
+		end_loads "$NUM" && again && wait_blk
 }
 
 step_nap() {
@@ -237,14 +250,14 @@ step_nap() {
 # A disk is asked something while nobody can answer.
 step_asleep() {
 	pick_device blk || return 0
-	timed wait_disk "$SLOT" "$NUM" && wait_device || return 1
+	wait_blk && wait_device || return 1
 	[ "$(cat "/sys/block/${DISK##*/}/ro")" = 0 ] || return 0
 	naps=$((naps + 1))
 	kill -STOP "$(pid "$SLOT")" || return 1
 	echo "write through" >"/sys/block/${DISK##*/}/cache_type" &
 	timed wait_for is_lost && end_loads "$NUM" &&
 		kill -CONT "$(pid "$SLOT")" && tell "$SLOT" "ok stats" stats &&
-		again && timed wait_disk "$SLOT" "$NUM"
+		again && wait_blk
 }
 
 step_resize() {
@@ -328,19 +341,20 @@ round_end() {
 		modprobe virtio_msg && modprobe virtio_msg_loopback
 }
 
-# leaked COLUMN: KiB that the smallest use of the second half is above that of the
-# first, of which the first round does not count: caches fill up.
+# leaked COLUMN: KiB that the smallest use of the second half is above the largest
+# of the first, of which the first round does not count: caches fill up.
 leaked() {
 	awk -v "c=$1" 'NR > 1 { v[++n] = $c }
 	     END {
 		for (i = 1; i <= n; i++) {
-			h = i > n / 2
-			if (!m[h] || v[i] < m[h])
-				m[h] = v[i]
+			if (i <= n / 2 && v[i] > max)
+				max = v[i]
+			if (i > n / 2 && (!min || v[i] < min))
+				min = v[i]
 		}
-		if (n < 4 || m[1] < m[0])
-			m[1] = m[0]
-		print m[1] - m[0]
+		if (n < 4 || min < max)
+			min = max
+		print min - max
 	     }' "$TMP/memories"
 }
 
