@@ -73,4 +73,4 @@ run_logged debug-kernel "building a kernel with all that finds errors (ten minut
 	build || die "no kernel for debugging"
 echo "VMLINUZ='$out/arch/x86/boot/bzImage'"
 echo "MODROOT='$out/root'"
-echo "APPEND='panic_on_warn=1 hung_task_panic=1 softlockup_panic=1 kmemleak=on dma_debug=on'"
+echo "APPEND='no5lvl panic_on_warn=1 hung_task_panic=1 softlockup_panic=1 kmemleak=on dma_debug=on'"

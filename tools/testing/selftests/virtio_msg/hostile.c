@@ -51,6 +51,7 @@ enum trick {
 	TRICK_CHAINS,
 	TRICK_DIRECT,
 	TRICK_NET,
+	TRICK_GPIO,
 	TRICK_CONSOLE,
 	TRICK_BALLOON,
 	TRICK_SCSI,
@@ -154,7 +155,7 @@ struct bus {
 };
 
 static const char *const tricks[] = {
-	"none", "chains", "direct", "net", "console", "balloon", "scsi"
+	"none", "chains", "direct", "net", "gpio", "console", "balloon", "scsi"
 };
 
 static bool allowed[TRICKS];
@@ -265,7 +266,7 @@ static const struct kind kinds[] = {
 	{ VIRTIO_ID_INPUT, "input", 2, 0, 136, sane_input, 0 },
 	{ VIRTIO_ID_VSOCK, "vsock", 3, 0x7, 8, sane_small, 0 },
 	{ VIRTIO_ID_I2C_ADAPTER, "i2c", 1, 0x1, 0, NULL, 0 },
-	{ VIRTIO_ID_GPIO, "gpio", 2, 0x1, 8, sane_small, 0 },
+	{ VIRTIO_ID_GPIO, "gpio", 2, 0x1, 8, sane_small, TRICK_GPIO },
 	{ VIRTIO_ID_SCSI, "scsi", 7, 0xf, 36, sane_scsi, TRICK_SCSI },
 	{ VIRTIO_ID_BALLOON, "balloon", 5, 0x3f, 16, sane_small, TRICK_BALLOON },
 	{ 77, "unknown", 2, 0xff, 64, NULL, 0 },
@@ -1170,6 +1171,8 @@ static void usage(void)
 	     "                   for room in it: for ever\n"
 	     "    net            network devices. Before Linux 6.18 virtio_net believes\n"
 	     "                   lengths of packets for which there are no pages\n"
+	     "    gpio           devices with GPIO lines. gpio-virtio asks for memory for as\n"
+	     "                   many lines as it is told, which is a warning above 4 MiB\n"
 	     "    console        devices that are consoles. virtio_console waits with its\n"
 	     "                   interrupts off until what it wrote has been taken\n"
 	     "    balloon        devices that are balloons. A virtio_balloon that is not\n"
