@@ -97,7 +97,7 @@ END
 add "tools: Add a device side library for virtio-msg" tools/virtio-msg <<'END'
 Devices over virtio-msg are ordinary programs. Spare each of them the
 protocol: a small library walks the rings with bounds checks and answers
-messages, and a device is what is left. Add block and entropy devices.
+messages, and a device is what is left. Add devices of many kinds.
 END
 add "selftests: Add tests for virtio-msg" tools/testing/selftests <<'END'
 Run unmodified drivers against devices in programs: data integrity, hot
