@@ -360,6 +360,15 @@ static void vmsg_port_event(void *arg, uint32_t events)
 	vmsg_port_take(port);
 }
 
+/* Has who is connected gone, and left nothing to be read? */
+static bool vmsg_port_deserted(const struct vmsg_port *port)
+{
+	char byte;
+	ssize_t ret = recv(port->in.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return !ret || (ret < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 static void vmsg_port_client(struct vmsg_port *port)
 {
 	int fd = accept4(port->come.fd, NULL, NULL,
@@ -367,7 +376,9 @@ static void vmsg_port_client(struct vmsg_port *port)
 
 	if (fd < 0)
 		return;
-	/* One at a time. */
+	/* One at a time; that one has gone is not seen while the port is shut. */
+	if (port->host_open && vmsg_port_deserted(port))
+		vmsg_port_set_open(port, false);
 	if (port->host_open) {
 		close(fd);
 		return;
