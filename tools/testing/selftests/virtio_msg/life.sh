@@ -318,7 +318,8 @@ suspend() {
 hibernate() {
 	start hot --blk "file=$TMP/disk0,size=4M" --rng && wait_disk hot 0 &&
 		start_load "$DISK" || return 1
-	freeze_and_thaw && end_good_load "$DISK" && VERIFY_SIZE=128k verify_disks "$DISK" && stop hot && nothing_left
+	freeze_and_thaw && end_good_load "$DISK" &&
+		VERIFY_SIZE=128k verify_disks "$DISK" && stop hot && nothing_left
 }
 
 plan 12 virtio-msg-device fio
