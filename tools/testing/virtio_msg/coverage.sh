@@ -36,6 +36,15 @@ rm -f "$rows"
 # shellcheck disable=SC2016
 only='CFLAGS_KERNEL=$(if $(filter drivers/virtio/msg%,$(obj)),,'
 only+='-fno-profile-arcs -fno-test-coverage)'
+# libgcov has a function of that name too. These two files know the kernel's.
+rename=-Dmangle_path=kernel_mangle_path
+
+# Counts are written by destructors whose sections have numbers; this script of
+# the linker would leave them out. As in graft.sh, sed writes a new file.
+script=$tree/arch/um/include/asm/common.lds.S
+grep -qF '*(.fini_array.*)' "$script" ||
+	sed -i 's/^\t\*(\.fini_array)$/\t*(.fini_array.*)\n&/' "$script"
+grep -qF '*(.fini_array.*)' "$script" || die "$script is not as expected"
 
 # Counts are added to those of earlier runs, if there are any.
 find "$kernel" -name '*.gcda' -delete
@@ -45,7 +54,9 @@ check coverage-kunit "KUnit suites in a kernel that counts (minutes the first ti
 	--jobs="$JOBS" --build_dir="$kernel" --timeout=600 \
 	--kunitconfig=drivers/virtio/msg/tests/.kunitconfig \
 	--kunitconfig=tools/testing/kunit/configs/coverage_uml.config \
-	--kconfig_add=CONFIG_DEBUG_INFO_REDUCED=y --make_options="$only"
+	--kconfig_add=CONFIG_DEBUG_INFO_REDUCED=y --make_options="$only" \
+	--make_options="CFLAGS_seq_file.o=$rename" \
+	--make_options="CFLAGS_seq_buf.o=$rename"
 ((!FAILED)) || summary
 
 # --- sums ----------------------------------------------------------------------
@@ -117,7 +128,8 @@ fi
 # --- figures -------------------------------------------------------------------
 
 write_page() {
-	local file lines l branches b
+	local file lines l branches b gcov
+	gcov=$(gcov --version | sed -n '1s/ (.*) / /p')
 	# As of this file.
 	sed -n '2s/^#/../p' "$0"
 	cat <<-END
@@ -127,9 +139,9 @@ write_page() {
 	===================
 
 	Written by \`\`make coverage\`\` on $(date -u +%Y-%m-%d), with kernel source
-	$(basename "$tree") and $(gcov --version | sed -n '1s/ (.*) / /p'): what the KUnit suites reach of the
-	drivers, in User Mode Linux. The selftests run in a guest and are not counted. Of
-	the FF-A bus it is the same source, with a firmware that is made up.
+	$(basename "$tree") and $gcov: what the KUnit suites reach of the drivers, in User
+	Mode Linux. The selftests run in a guest and are not counted. Of the FF-A bus it is
+	the same source, with a firmware that is made up.
 
 	A branch is one of the ways out of a condition, as the compiler makes them: also
 	those of locks that are given back at the end of a block, and of tracepoints.
