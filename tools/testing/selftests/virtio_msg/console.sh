@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # virtio-console over the loopback bus: a terminal (hvc) and ports for data
-# (vport), with every byte of the ports compared on both ways.
+# (vport), with every byte compared on both ways.
 #
-# virtio_console writes to a terminal with interrupts off and spins until the
-# device has taken it. If the program waits for the same CPU, that CPU stands
-# still for ever: they are kept apart here.
+# virtio_console writes to a terminal with interrupts off, under a lock, and
+# spins until the device has taken it; khvcd, which each open of a terminal wakes,
+# and input spin for that lock. If the program is on such a CPU, nobody takes it
+# away, and the machine stands still. So data to a terminal go from one CPU, while
+# the program has another one, and one way at a time.
 
 . ./lib.sh
 
@@ -27,31 +29,39 @@ port() {
 		PORT=/dev/${port_path##*/} && [ -c "$PORT" ]
 }
 
-# moved FROM-COMMAND TO-COMMAND [BYTES]: the reader starts first and takes what it needs
+# moved FROM-COMMAND TO-COMMAND: what goes in comes out
 moved() {
-	random_file "$TMP/sent" $((${3:-$BYTES} / 1024))
-	rm -f "$TMP/got"
+	random_file "$TMP/sent" $((BYTES / 1024))
 	sh -c "$2" >"$TMP/got" &
 	moved_pid=$!
 	echo $moved_pid >"$TMP/moved.load-pid"
-	wait_for reads $moved_pid && sh -c "$1" <"$TMP/sent" || return 1
+	sh -c "$1" <"$TMP/sent" || return 1
 	wait_for ended $moved_pid || fail "$(wc -c <"$TMP/got") bytes arrived" || return 1
 	rm "$TMP/moved.load-pid"
 	cmp "$TMP/sent" "$TMP/got"
 }
 
-# reads PID: it has a file open and sleeps
-reads() {
+# sleeps PID
+sleeps() {
 	sed 's/.*) //' "/proc/$1/stat" | grep -q '^S'
 }
 
-# con OPTION...: a program on CPU 1; this script and the terminals are on CPU 0
-con() {
-	start con "$@" && taskset -p 2 "$(pid con)"
+alone() {
+	start con --console "pty=$TMP/pty" && wait_for terminal
 }
 
-alone() {
-	con --console "pty=$TMP/pty" && wait_for terminal
+# Both ends are open all the time: a terminal that nobody has loses data, and
+# forgets that it is raw.
+by_terminal() {
+	khvcd=$(grep -lx khvcd /proc/[0-9]*/comm | tr -dc '0-9\n')
+	taskset -p 2 "$(pid con)" && taskset -p 1 "$khvcd" || return 1
+	exec 4<>"$HVC" 5<>"$TMP/pty"
+	stty -F "$HVC" raw -echo &&
+		moved "taskset 1 cat >&4" "head -c $BYTES <&5" &&
+		moved "cat >&5" "head -c $BYTES <&4"
+	terminal_status=$?
+	exec 4>&- 5>&-
+	return $terminal_status
 }
 
 has_size() {
@@ -72,7 +82,7 @@ resize() {
 }
 
 ports() {
-	con --console "pty=$TMP/pty,fifo=$TMP/fifo,name=org.test.1,socket=$TMP/socket" &&
+	start con --console "pty=$TMP/pty,fifo=$TMP/fifo,name=org.test.1,socket=$TMP/socket" &&
 		wait_for terminal && wait_for port 1 && wait_for port 2 || return 1
 	port 1
 	wait_for grep -qx org.test.1 "$port_path/name"
@@ -89,9 +99,21 @@ by_fifo() {
 		moved "cat >$TMP/fifo.in" "head -c $BYTES $PORT"
 }
 
+# A reader of a port ends at once when nobody is connected; a writer waits.
 by_socket() {
-	port 2 && moved "cat >$PORT" "socat -u UNIX-CONNECT:$TMP/socket - | head -c $BYTES" &&
-		moved "socat -u - UNIX-CONNECT:$TMP/socket" "head -c $BYTES $PORT"
+	mkfifo "$TMP/to" "$TMP/from" || return 1
+	exec 4<>"$TMP/to" 5<>"$TMP/from"
+	socat "UNIX-CONNECT:$TMP/socket" - <&4 >&5 &
+	socket_pid=$!
+	echo $socket_pid >"$TMP/socket.load-pid"
+	port 2 && moved "cat >$PORT" "head -c $BYTES <&5" &&
+		moved "cat >&4" "head -c $BYTES $PORT"
+	socket_status=$?
+	exec 4>&- 5>&-
+	kill $socket_pid
+	# That it has gone is seen when the port is open.
+	wait_for ended $socket_pid && rm "$TMP/socket.load-pid" &&
+		[ $socket_status = 0 ] && cat "$PORT" >/dev/null
 }
 
 said() {
@@ -117,16 +139,14 @@ host_leaves() {
 	socat -u EXEC:"sleep 1000" "UNIX-CONNECT:$TMP/socket" &
 	leaves_pid=$!
 	echo $leaves_pid >"$TMP/leaves.load-pid"
-	start_reader "$PORT" && wait_for reads "$(cat "$TMP/reader.load-pid")" || return 1
-	sleep 0.3
-	kill $leaves_pid
-	wait_for ended $leaves_pid && rm "$TMP/leaves.load-pid" && end_reader
+	echo here >"$PORT" && start_reader "$PORT" && kill $leaves_pid &&
+		wait_for ended $leaves_pid && rm "$TMP/leaves.load-pid" && end_reader
 }
 
 start_reader() {
 	cat "$1" >/dev/null 2>&1 &
 	echo $! >"$TMP/reader.load-pid"
-	wait_for reads "$!"
+	wait_for sleeps $!
 }
 
 end_reader() {
@@ -147,7 +167,7 @@ removed() {
 killed() {
 	ports && case $1 in
 	terminal)	killed_node=$HVC ;;
-	port)		port 1 && killed_node=$PORT ;;
+	port)		port 1 && echo here >"$PORT" && killed_node=$PORT ;;
 	esac && start_reader "$killed_node" && stop con KILL && end_reader &&
 		wait_for no_buses && wait_for no_stuck_task
 }
@@ -161,11 +181,9 @@ grep -q ' /dev/pts ' /proc/mounts || mount -t devpts none /dev/pts
 [ -d /sys/class/virtio-ports ] || modprobe virtio_console 2>/dev/null ||
 	skip_all "no module virtio_console"
 [ "$(nproc)" -gt 1 ] || skip_all "a terminal needs a second CPU"
-plan 13 virtio-msg-device socat taskset
-for task in $$ $(grep -lx khvcd /proc/[0-9]*/comm | tr -dc '0-9\n'); do
-	taskset -p 1 "$task" >/dev/null
-done
+plan 14 virtio-msg-device socat taskset
 check "a console alone" alone
+check "both ways of a terminal" by_terminal
 check "it gets other sizes" resize
 check "a console and two ports" ports
 check "a size by message" resize_message
