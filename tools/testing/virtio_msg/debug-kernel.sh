@@ -18,6 +18,7 @@ DEBUG=("${SMALL[@]}" NR_CPUS=4 PRINTK_TIME=y BUG=y KALLSYMS=y TTY=y
 	POSIX_TIMERS=y TIMERFD=y SIGNALFD=y MULTIUSER=y ADVISE_SYSCALLS=y
 	FILE_LOCKING=y AIO=y SYSVIPC=y BLOCK=y BLK_DEV=y EXT4_FS=y
 	CC_OPTIMIZE_FOR_PERFORMANCE=y KERNEL_GZIP=y ACPI=y UNIX98_PTYS=y NET=y UNIX=y PACKET=y
+	VT=n INPUT_MOUSE=n INPUT_KEYBOARD=n HID_SUPPORT=n HWMON=n
 	NETDEVICES=y ETHERNET=n WLAN=n ACPI_AC=n ACPI_BATTERY=n ACPI_FAN=n
 	ACPI_THERMAL=n X86_MCE=n CPU_MITIGATIONS=n)
 # Drivers, for the device to be hostile to.
@@ -63,7 +64,7 @@ build() {
 	cmp -s "$tree/patches" <(cat "$HERE"/patches/*.patch) || link_tree
 	"$HERE/graft.sh" "$tree" &&
 		configure_kernel "$tree" "$out" x86_64 "${DEBUG[@]}" "${SYMBOLS[@]/%/=m}" &&
-		nice -n 2 make -C "$tree" O="$out" ARCH=x86_64 -j"$JOBS" bzImage modules &&
+		nice make -C "$tree" O="$out" ARCH=x86_64 -j"$JOBS" bzImage modules &&
 		rm -rf "$out/root" &&
 		make -C "$tree" O="$out" ARCH=x86_64 INSTALL_MOD_PATH="$out/root" \
 			modules_install
