@@ -301,7 +301,7 @@ more_packets() {
 # pm_test LEVEL: a test of suspend that goes so far and back
 pm_test() {
 	[ -e /sys/power/pm_test ] || {
-		skip_one "suspend, $1: the kernel has no CONFIG_PM_DEBUG"
+		skip_one "suspend, $1, under I/O" "the kernel has no CONFIG_PM_DEBUG"
 		return
 	}
 	echo "$1" >/sys/power/pm_test

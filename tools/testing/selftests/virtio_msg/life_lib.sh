@@ -78,10 +78,10 @@ modules_free() {
 		"$(awk '$1 == "virtio_msg_loopback" { print $3 }' /proc/modules)" 0
 }
 
-# skip_one NAME: a test that cannot be had here
+# skip_one NAME REASON: a test that cannot be had here
 skip_one() {
 	test_number=$((test_number + 1))
-	echo "ok $test_number # SKIP $*"
+	echo "ok $test_number $1 # SKIP $2"
 }
 
 images() {
