@@ -55,6 +55,7 @@ END
 
 # in_debug NAME SECONDS TEST [NAME=VALUE...]: nothing fails in there, and nothing
 # leaks. A splat is the guest's end.
+# shellcheck disable=SC2317 # check calls it
 in_debug() {
 	local out=$LOGS/debug-$1.out
 	"$HERE/guest.sh" --name "debug-$1" --timeout "$2" "${words[@]}" \
