@@ -131,7 +131,7 @@ write_page() {
 	local file lines l branches b gcov
 	gcov=$(gcov --version | sed -n '1s/ (.*) / /p')
 	# As of this file.
-	sed -n '2s/^#/../p' "$0"
+	sed -n '2s/^#/../p' "$HERE/coverage.sh"
 	cat <<-END
 
 	===================
