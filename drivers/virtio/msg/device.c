@@ -474,9 +474,15 @@ static void vmsg_dev_set_status(struct virtio_device *vdev, u8 status)
 	if ((status & VIRTIO_CONFIG_S_FEATURES_OK) &&
 	    !(status & VIRTIO_CONFIG_S_DRIVER_OK))
 		atomic_inc(&vd->config_seq);
-	if ((vd->status & VIRTIO_CONFIG_S_DRIVER_OK) &&
-	    READ_ONCE(vd->state) == VMSG_DEV_RUNNING)
+	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK))
+		return;
+	if (!(vd->status & VIRTIO_CONFIG_S_DRIVER_OK)) {
+		/* The driver is not told, and would wait for its queues. */
+		vmsg_dev_err(vd, "does not take DRIVER_OK, needs a reset");
+		vmsg_dev_fail(vd);
+	} else if (READ_ONCE(vd->state) == VMSG_DEV_RUNNING) {
 		vmsg_vq_start(vd);
+	}
 }
 
 /*

@@ -392,6 +392,9 @@ static struct file *vmsg_lb_make_memfd(u64 size)
 	struct file *file = shmem_file_setup("virtio-msg-lb", size,
 					     EMPTY_VMA_FLAGS);
 
+	/* It means a pool of the wrong size to the program. */
+	if (file == ERR_PTR(-ENOSPC))
+		return ERR_PTR(-ENOMEM);
 	if (IS_ERR(file))
 		return file;
 	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
