@@ -48,7 +48,8 @@ while IFS= read -r line; do
 	*)		printf '     | %s\n' "$line" ;;
 	esac
 done < <("$HERE/guest.sh" "${guest[@]}" \
-	"cd /selftests; WAIT=60 SEED=$seed sh soak.sh $((minutes * 60))" 2>"$log.guest" | tee "$log")
+	"cd /selftests; WAIT=60 SEED=$seed sh soak.sh $((minutes * 60))" 2>"$log.guest" |
+	tee "$log")
 [[ $ended ]] || {
 	fail "the guest did not get to the end, SEED=$seed"
 	cat "$log.guest" >&2

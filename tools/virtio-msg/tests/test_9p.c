@@ -61,11 +61,13 @@ static uint64_t get(struct share *s, unsigned int bytes)
 /* @bytes of a message; an errno value, 0, or -1 when there is no answer. */
 static int ask_raw(struct share *s, uint32_t bytes)
 {
+	const struct seg segs[] = {
+		{ REQ, bytes, 0 }, { ANS, s->room, WRITE },
+	};
 	uint32_t id;
 
 	memset(s->answer, 0xee, MSIZE + 64);
-	ring_add(&s->r, (struct seg[]){ { REQ, bytes, 0 },
-					{ ANS, s->room, WRITE } }, 2, false);
+	ring_add(&s->r, segs, 2, false);
 	ring_kick(&s->r);
 	if (!ring_used(&s->r, &id, &s->used))
 		return -1;

@@ -277,6 +277,9 @@ static int manage(struct disk *d, uint32_t type, uint32_t subtype,
 {
 	struct virtio_scsi_ctrl_tmf_req *req = bench_ptr(&d->b, REQ);
 	uint8_t *resp = bench_ptr(&d->b, RESP);
+	const struct seg segs[] = {
+		{ REQ, bytes, 0 }, { RESP, room, WRITE },
+	};
 	uint32_t id, used;
 
 	memset(req, 0, sizeof(*req));
@@ -284,8 +287,7 @@ static int manage(struct disk *d, uint32_t type, uint32_t subtype,
 	req->subtype = htole32(subtype);
 	memcpy(req->lun, lun_0, 8);
 	memset(resp, 0xee, 5);
-	ring_add(&d->ctrl, (struct seg[]){ { REQ, bytes, 0 },
-					   { RESP, room, WRITE } }, 2, false);
+	ring_add(&d->ctrl, segs, 2, false);
 	ring_kick(&d->ctrl);
 	if (!ring_used(&d->ctrl, &id, &used))
 		return -1;

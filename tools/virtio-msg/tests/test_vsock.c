@@ -46,8 +46,9 @@ struct guest {
 
 static void guest_room(struct guest *g)
 {
-	ring_add(&g->rx, &(struct seg){ RX + g->rx.next * RX_SIZE, RX_SIZE,
-					WRITE }, 1, false);
+	const struct seg seg = { RX + g->rx.next * RX_SIZE, RX_SIZE, WRITE };
+
+	ring_add(&g->rx, &seg, 1, false);
 }
 
 static void guest_start(struct guest *g)

@@ -41,7 +41,8 @@ writes() {
 	random_file "$TMP/new" 1
 	cp "$TMP/bytes" "$TMP/want" &&
 		dd if="$TMP/new" of="$TMP/want" bs=1 seek=77 count=100 conv=notrunc &&
-		dd if="$TMP/new" of="$(chip)/eeprom" bs=100 seek=77 oflag=seek_bytes count=1 conv=notrunc &&
+		dd if="$TMP/new" of="$(chip)/eeprom" bs=100 seek=77 oflag=seek_bytes \
+			count=1 conv=notrunc &&
 		cmp "$TMP/want" "$TMP/bytes" && cmp "$TMP/want" "$(chip)/eeprom"
 }
 

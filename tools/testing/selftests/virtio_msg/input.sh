@@ -43,7 +43,8 @@ is_keyboard() {
 	has 0 name "Some keyboard" && has 0 uniq k-1 &&
 		has 0 id/bustype 0006 && has 0 id/product 0001 &&
 		has 0 capabilities/ev 120003 && has 0 capabilities/led 7 &&
-		has 0 capabilities/key "1ffffffffffffff ffffffffffffffff ffffffffffffffff fffffffffffffffe"
+		has 0 capabilities/key \
+			"1ffffffffffffff ffffffffffffffff ffffffffffffffff fffffffffffffffe"
 }
 
 is_mouse() {

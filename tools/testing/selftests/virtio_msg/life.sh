@@ -78,7 +78,8 @@ pool_is() {
 # number SIZE: the number is taken again by another disk, the old one is busy.
 number() {
 	for number_size in 4 5; do
-		tell hot "ok added 5" add blk "file=$TMP/n$number_size,size=${number_size}M,num=5" &&
+		tell hot "ok added 5" \
+			add blk "file=$TMP/n$number_size,size=${number_size}M,num=5" &&
 			wait_for size_is $((number_size * 2048)) && wait_disk hot 5 &&
 			number_disk=$DISK && start_load "$number_disk" &&
 			tell hot "removed 5" remove 5 || return 1
@@ -217,7 +218,8 @@ crowd_is_there() {
 buses() {
 	buses_die='' buses_live=''
 	for buses_i in $(seq 0 15); do
-		start "b$buses_i" --pool-size 2M --blk "file=$TMP/b$buses_i.disk,size=4M" || return 1
+		start "b$buses_i" --pool-size 2M \
+			--blk "file=$TMP/b$buses_i.disk,size=4M" || return 1
 	done
 	for buses_i in $(seq 0 15); do
 		wait_disk "b$buses_i" 0 || return 1

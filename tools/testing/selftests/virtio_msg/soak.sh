@@ -46,7 +46,9 @@ pick_device() {
 # settled: the driver side has found what is new, and forgotten what was removed;
 # for a while there may be two devices of one number.
 settled() {
-	[ "$(for settled_file in "$TMP/$SLOT".dev.*; do echo "${settled_file##*.}"; done | sort)" = \
+	[ "$(for settled_file in "$TMP/$SLOT".dev.*; do
+		echo "${settled_file##*.}"
+	     done | sort)" = \
 		"$(cat "$CLASS/$(bus "$SLOT")"/virtio*/virtio_msg/dev_num | sort)" ] &&
 		! grep -q gone "$CLASS/$(bus "$SLOT")"/virtio*/virtio_msg/state
 }
@@ -110,7 +112,7 @@ kind_spec() {
 
 # What the program offers, without those whose stock drivers cannot be trusted.
 kinds() {
-	KINDS='blk blk blk rng'
+	KINDS='blk rng'
 	for kinds_kind in $(virtio-msg-device --help |
 			    sed -n 's/^  --\([a-z0-9]*\) .*=.*/\1/p'); do
 		case $kinds_kind in
@@ -119,7 +121,7 @@ kinds() {
 		net|vsock|9p|none|console|input|gpio|i2c)
 			KINDS="$KINDS $kinds_kind" ;;
 		balloon)
-			echo "@skip balloon: its driver warns when its device dies with pages in it" ;;
+			echo "@skip balloon: its driver warns when its device dies full" ;;
 		scsi)
 			echo "@skip scsi: its driver warns when its device dies under I/O" ;;
 		[!a-z0-9]*|link|control|features|dialect)
@@ -413,7 +415,8 @@ finish() {
 	[ $plugs -ge 1000 ] || echo "@skip 1000 devices plugged: the time was enough for $plugs"
 	[ $crashes -ge 200 ] || echo "@skip 200 programs killed: the time was enough for $crashes"
 	echo "@figure $steps steps in $rounds rounds, with $buses buses"
-	echo "@figure $plugs devices plugged or unplugged, $binds rebound, $resets asked for a reset"
+	echo "@figure $plugs devices plugged or unplugged, $binds rebound"
+	echo "@figure $resets devices asked for a reset"
 	echo "@figure $crashes programs killed, $naps stopped"
 	echo "@figure $stuck stuck tasks"
 	echo "@figure $splats splats"
