@@ -88,7 +88,8 @@ rng() {
 	rng_found=
 	for rng_name in $(tr ' ' '\n' <$HWRNG/rng_available | grep virtio); do
 		echo "$rng_name" >$HWRNG/rng_current
-		timeout $((PATIENCE / 50 + 5)) dd if=/dev/hwrng of=/tmp/rng bs=512 count=4 2>/dev/null &&
+		timeout $((PATIENCE / 50 + 5)) \
+			dd if=/dev/hwrng of=/tmp/rng bs=512 count=4 2>/dev/null &&
 			[ "$(stat -c %s /tmp/rng)" = 2048 ] ||
 			fail "no bytes from $rng_name" || return 1
 		rng_num=$(od -An -v -tu4 -w4 /tmp/rng | awk '
@@ -141,7 +142,8 @@ reload() {
 # rings BIT...: the disk's driver has accepted these features
 rings() {
 	for rings_bit in "$@"; do
-		[ "$(cut -c $((rings_bit + 1)) /sys/bus/virtio/devices/"$(device 2)"/features)" = 1 ] ||
+		rings_features=/sys/bus/virtio/devices/$(device 2)/features
+		[ "$(cut -c $((rings_bit + 1)) "$rings_features")" = 1 ] ||
 			fail "the disk works without feature $rings_bit" || return 1
 	done
 }
