@@ -28,7 +28,8 @@ set_fault() {
 
 # Anything below a function of ours, whoever it is that allocates.
 prepare() {
-	prepare_text=$(awk '/ [tT] .*\[virtio_msg(_loopback)?\]/ { print $1 }' /proc/kallsyms | sort)
+	prepare_text=$(awk '/ [tT] .*\[virtio_msg(_loopback)?\]/ { print $1 }' \
+		/proc/kallsyms | sort)
 	for prepare_kind in failslab fail_page_alloc; do
 		set_fault $prepare_kind probability 0
 		set_fault $prepare_kind ignore-gfp-wait N

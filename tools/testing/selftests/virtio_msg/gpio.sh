@@ -96,8 +96,10 @@ edges() {
 
 # The kernel has given the program a buffer for the next edge.
 armed() {
-	tell pins "ok stats" stats &&
-		[ "$(sed -n 's/^device 0 queue 1:* .*buffers \([0-9]*\).*/\1/p' "$TMP/pins.log" | tail -n 1)" -gt "$edges_seen" ]
+	tell pins "ok stats" stats || return 1
+	armed_buffers=$(sed -n 's/^device 0 queue 1:* .*buffers \([0-9]*\).*/\1/p' "$TMP/pins.log" |
+		tail -n 1)
+	[ "$armed_buffers" -gt "$edges_seen" ]
 }
 
 rising() {

@@ -236,7 +236,8 @@ traffic() {
 }
 
 packets() {
-	ns b ip -o -s link show "$1" | sed 's/.*RX: *bytes *packets[^\\]*\\ *[0-9]* *\([0-9]*\).*/\1/'
+	ns b ip -o -s link show "$1" |
+		sed 's/.*RX: *bytes *packets[^\\]*\\ *[0-9]* *\([0-9]*\).*/\1/'
 }
 
 traffic_runs() {
