@@ -468,6 +468,8 @@ static void vmsg_dev_set_status(struct virtio_device *vdev, u8 status)
 		vmsg_dev_reset(vdev);
 		status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 	}
+	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
+		vmsg_vq_await(vd);
 	if (vmsg_dev_write_status(vd, status))
 		return;
 	/* What the configuration holds may depend on the features. */

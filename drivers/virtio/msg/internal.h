@@ -389,6 +389,7 @@ int vmsg_vq_find(struct virtio_device *vdev, unsigned int nvqs,
 void vmsg_vq_del(struct virtio_device *vdev);
 int vmsg_vq_disable_and_reset(struct virtqueue *vq);
 int vmsg_vq_enable_after_reset(struct virtqueue *vq);
+void vmsg_vq_await(struct vmsg_dev *vd);
 void vmsg_vq_start(struct vmsg_dev *vd);
 void vmsg_vq_stop(struct vmsg_dev *vd);
 int vmsg_vq_used(struct vmsg_dev *vd, u32 index);

@@ -43,7 +43,8 @@
  * @live: callbacks and kicks may happen; written under @lock
  * @used_pending: the device side has used buffers before the queue was live
  * @kick_pending: the driver has kicked before the queue was live
- * @was_live: value of @live when the device died
+ * @awaited: the driver has said DRIVER_OK and may wait for buffers, whether the
+ *	device has heard it or not; under vq_mutex
  * @undertaker: who buries the queue at the moment
  * @buffers: what a dead device has not given back, for @undertaker
  * @num_buffers: how many of them
@@ -58,7 +59,7 @@ struct vmsg_vq {
 	bool live;
 	bool used_pending;
 	bool kick_pending;
-	bool was_live;
+	bool awaited;
 	struct task_struct *undertaker;
 	void **buffers;
 	unsigned int num_buffers;
@@ -205,6 +206,24 @@ static void vmsg_vq_set_dormant(struct vmsg_vq *q)
 }
 
 /**
+ * vmsg_vq_await() - the driver says DRIVER_OK: it waits for its buffers from now on
+ * @vd: the device
+ *
+ * Not the same as vmsg_vq_start(): a device may die of the message that says so,
+ * and the driver is not told.
+ *
+ * Context: Process context. Takes vq_mutex.
+ */
+void vmsg_vq_await(struct vmsg_dev *vd)
+{
+	struct vmsg_vq *q = NULL;
+
+	guard(mutex)(&vd->vq_mutex);
+	while ((q = vmsg_vq_next(vd, q)))
+		q->awaited = true;
+}
+
+/**
  * vmsg_vq_start() - the device has DRIVER_OK: notifications flow
  * @vd: the device
  *
@@ -233,8 +252,10 @@ void vmsg_vq_stop(struct vmsg_dev *vd)
 	struct vmsg_vq *q = NULL;
 
 	guard(mutex)(&vd->vq_mutex);
-	while ((q = vmsg_vq_next(vd, q)))
+	while ((q = vmsg_vq_next(vd, q))) {
 		vmsg_vq_set_dormant(q);
+		q->awaited = false;
+	}
 }
 
 /**
@@ -649,7 +670,11 @@ static bool vmsg_vq_take_home(struct vmsg_vq *q)
 	q->home = kvzalloc(vring_size(vring->num, VMSG_VQ_ALIGN), GFP_KERNEL);
 	if (!q->home)
 		return false;
-	vring_init(&home, vring->num, q->home, VMSG_VQ_ALIGN);
+	/*
+	 * vring_init() rounds addresses up, and small memory does not begin at
+	 * a multiple of VMSG_VQ_ALIGN: the end would lie beyond its own.
+	 */
+	vring_init(&home, vring->num, q->home, VRING_USED_ALIGN_SIZE);
 	if (!vmsg_vq_copy_flags(q->vq, home.desc, vring->desc) &&
 	    !virtio_has_feature(vdev, VIRTIO_RING_F_INDIRECT_DESC)) {
 		kvfree(q->home);
@@ -686,6 +711,7 @@ static void vmsg_vq_bury(struct vmsg_vq *q)
 		}
 		__virtqueue_break(vq);
 	}
+	q->awaited = false;
 	WRITE_ONCE(q->undertaker, NULL);
 	kvfree(q->buffers);
 	q->buffers = NULL;
@@ -703,7 +729,6 @@ void vmsg_vq_kill(struct vmsg_dev *vd)
 
 	guard(mutex)(&vd->vq_mutex);
 	while ((q = vmsg_vq_next(vd, q))) {
-		q->was_live = q->live;
 		vmsg_vq_set_dormant(q);
 		__virtqueue_break(q->vq);
 	}
@@ -722,7 +747,7 @@ void vmsg_vq_kill(struct vmsg_dev *vd)
 		 * network driver takes its buffers back by itself and keeps a
 		 * context with each of them, which is known to nobody else.
 		 */
-		if (vmsg_vq_take_home(q) && q->was_live &&
+		if (vmsg_vq_take_home(q) && q->awaited &&
 		    vd->device_id != VIRTIO_ID_NET)
 			vmsg_vq_bury(q);
 	}

@@ -1475,6 +1475,74 @@ static void device_burial_full(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->removed)));
 }
 
+/* Where a ring lies while it is taken apart, however small its memory is. */
+static void device_burial_small(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	const struct vring *vring;
+	struct fake_drv *drv;
+	struct fake_dev *fd;
+	unsigned int n, i;
+
+	fake_driver.nvqs = 2;
+	fake_driver.names[1] = "second";
+	/* Memory that is not aligned much is so every other time. */
+	for (n = 0; n < 8; n++) {
+		fd = fake_dev_create(fb, n);
+		for (i = 0; i < 2; i++)
+			fd->vq[i].max_size = 2;
+		drv = fake_bind(fd);
+		die(fd, drv, DEATH_NEEDS_RESET);
+		flush_work(&fake_vmsg_dev(fd)->fail_work);
+		for (i = 0; i < 2; i++) {
+			vring = virtqueue_get_vring(drv->vqs[i]);
+			KUNIT_EXPECT_LE(test, (char *)&vring->used->ring[2] +
+					      sizeof(__virtio16),
+					(char *)vring->desc +
+					vring_size(2, SMP_CACHE_BYTES));
+		}
+	}
+}
+
+static enum fake_verdict die_of_driver_ok(struct fake_bus *fb,
+					  const struct vmsg_msg *req,
+					  struct fake_frame *resp)
+{
+	if (req->id != VIRTIO_MSG_SET_DEVICE_STATUS ||
+	    !(req->status & VIRTIO_CONFIG_S_DRIVER_OK))
+		return FAKE_ANSWER;
+	virtio_msg_bus_dead(fb->bus);
+	return FAKE_DROP;
+}
+
+static int fill_and_start(struct fake_drv *drv)
+{
+	struct fake_bus *fb =
+		virtio_msg_bus_priv(to_vmsg_dev(drv->vdev)->bus);
+	void *buf = kunit_kzalloc(fb->test, 32, GFP_KERNEL);
+
+	KUNIT_EXPECT_NOT_NULL(fb->test, buf);
+	KUNIT_EXPECT_EQ(fb->test, 0,
+			fake_add_buf(drv->vqs[0], NULL, 0, buf, 32));
+	virtio_device_ready(drv->vdev);
+	return 0;
+}
+
+/* Nobody tells a driver that DRIVER_OK was not heard: it waits all the same. */
+static void device_burial_unheard(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+
+	fb->filter = die_of_driver_ok;
+	fake_driver.in_probe = fill_and_start;
+	fake_driver.unready = true;
+	announce(fd);
+	KUNIT_ASSERT_NOT_NULL(test, fake_driver.drv);
+	KUNIT_EXPECT_TRUE(test,
+			  drv_wait(READ_ONCE(fake_driver.drv->num_bufs) == 1));
+}
+
 /* The device dies before DRIVER_OK: the driver expects no callback yet. */
 static int die_in_probe(struct fake_drv *drv)
 {
@@ -1732,6 +1800,8 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_removed_while_asked),
 	KUNIT_CASE_PARAM(device_burial, burial_gen_params),
 	KUNIT_CASE(device_burial_full),
+	KUNIT_CASE(device_burial_small),
+	KUNIT_CASE(device_burial_unheard),
 	KUNIT_CASE(device_no_burial_in_probe),
 	KUNIT_CASE(device_events_anywhere),
 	KUNIT_CASE(device_rfc_config),
