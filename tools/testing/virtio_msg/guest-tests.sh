@@ -6,11 +6,11 @@
 #
 # Tests speak TAP; a line "# figure NAME VALUE UNIT TEXT" is a result to be shown
 # and to be kept in build/figures. They share one boot; a test with a line
-# "# guest: OPTIONS" is run in one with these options of guest.sh, a test with
-# "# kernel: kinds" in one with the kernel that kinds-kernel.sh builds, and one with
-# "# alone: WHY" only if it is named. A test that
+# "# guest: OPTIONS" is run in one with these options of guest.sh, and a test with
+# "# kernel: kinds" in one with the kernel that kinds-kernel.sh builds. A test that
 # takes the guest down fails, and a fresh guest goes on with the tests after it.
-# A warning of the kernel during a test is a failure too.
+# A warning of the kernel during a test is a failure too, but for one line that a
+# "# known: WORD WHY" in the test names.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -26,11 +26,6 @@ order=()
 for t; do
 	if [[ ! -x $t ]]; then
 		((!named)) || die "there is no selftest $t in $dir"
-		continue
-	fi
-	why=$(sed -n 's/^# alone: //p' "$t")
-	if [[ $why ]] && ((!named)); then
-		skip "${t%.sh}: $why"
 		continue
 	fi
 	options=$(sed -n 's/^# guest: //p; s/^# kernel: kinds/@kinds/p' "$t")
@@ -83,7 +78,8 @@ for t; do
 	echo "selftest $t" >/dev/kmsg
 	timeout "$limit" "./$t"
 	rc=$?
-	dmesg | sed "1,/] selftest $t\$/d" |
+	known=$(sed -n 's/^# known: \([^ ]*\) .*/\1/p' "$t")
+	dmesg | sed "1,/] selftest $t\$/d" | grep -v "${known:-^\$}" |
 		grep -A 20 -E 'WARNING: |BUG: |BUG! |Oops|INFO: task|detected stall' |
 		head -n 40 | sed 's/^/@kernel /'
 	echo "@end $rc"

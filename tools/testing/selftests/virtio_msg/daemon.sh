@@ -4,6 +4,7 @@
 # The program behind a bus dies, in every way a program can.
 
 . ./lib.sh
+. ./life_lib.sh
 
 begin() {
 	rm -f "$TMP/disk"
@@ -77,17 +78,8 @@ has_asked() {
 	[ "$(statistic blk requests)" -gt "$kill_before" ]
 }
 
-# KiB that the kernel uses: what it accounts to itself, and what is neither free
-# nor part of a file, as pages of a pool would be that nobody has any more.
-memory() {
-	echo 3 >/proc/sys/vm/drop_caches
-	awk '/^(SUnreclaim|VmallocUsed|Percpu|PageTables):/ { own += $2 }
-	     { v[$1] = $2 }
-	     END { print own, v["MemTotal:"] - v["MemFree:"] - v["Buffers:"] - v["Cached:"] }' \
-		/proc/meminfo
-}
-
-# cycles N: memory after N buses more that have lived and died
+# cycles N: KiB of the kernel, and KiB in use, after N buses more that have lived
+# and died
 cycles() {
 	for _ in $(seq "$1"); do
 		begin --pool-size 2M >&2 && stop blk KILL >&2 ||
@@ -95,6 +87,7 @@ cycles() {
 	done
 	nothing_left >&2
 	memory
+	echo "$OWN $USED"
 }
 
 # grows A B C LIMIT: does each number exceed the one before by LIMIT or more?

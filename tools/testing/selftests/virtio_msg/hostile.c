@@ -160,6 +160,9 @@ static const char *const tricks[] = {
 
 static bool allowed[TRICKS];
 
+/* The one that all devices are of, if not any. */
+static const char *only_kind;
+
 static struct {
 	unsigned long long sent, right, mutated, cut, grown, twice, late, withheld, alone,
 		hotplug, ioctls, refused, requests, rings, buses, bound;
@@ -411,7 +414,8 @@ static void dev_init(struct bus *b, struct dev *dev, uint16_t num)
 
 	do
 		kind = &kinds[roll(ARRAY_SIZE(kinds))];
-	while (kind->trick && !allowed[kind->trick]);
+	while (only_kind ? strcmp(kind->name, only_kind) :
+	       kind->trick && !allowed[kind->trick]);
 	pthread_mutex_lock(&b->lock);
 	memset(dev, 0, sizeof(*dev));
 	dev->kind = kind;
@@ -1161,6 +1165,7 @@ static void usage(void)
 	     "  --seed N         of the dice (1); what the users of the devices do, and\n"
 	     "                   when, is not quite the same each time\n"
 	     "  --bus N          only the bus of that number, as the kernel's log names it\n"
+	     "  --kind NAME      only devices of that kind, as the kernel's log names it\n"
 	     "  --trick NAME     one that is left out else, as it brings down a kernel by\n"
 	     "                   an error that is not of virtio-msg:\n"
 	     "    chains         rewrites descriptors of split rings. virtio_ring follows\n"
@@ -1207,6 +1212,7 @@ int main(int argc, char **argv)
 		{ "messages", required_argument, NULL, 'm' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "bus", required_argument, NULL, 'b' },
+		{ "kind", required_argument, NULL, 'k' },
 		{ "trick", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{}
@@ -1228,6 +1234,9 @@ int main(int argc, char **argv)
 			break;
 		case 'b':
 			only = strtoull(optarg, NULL, 0);
+			break;
+		case 'k':
+			only_kind = optarg;
 			break;
 		case 't':
 			allow(optarg);
