@@ -96,6 +96,35 @@ summary() {
 	exit 0
 }
 
+# write_figures NAME TITLE COMMAND TEXT: makes the page NAME.rst of the documentation
+# from build/NAME, whose lines are a value each and what it is. TEXT goes on after
+# the line that says how and when the page was made.
+write_figures() {
+	local page=$ROOT/Documentation/driver-api/virtio/msg/$1.rst value what
+	{
+		cat <<-END
+		.. SPDX-License-Identifier: GPL-2.0
+
+		${2//?/=}
+		$2
+		${2//?/=}
+
+		Written by \`\`$3\`\` on $(date -u +%Y-%m-%d), with $(nproc) processors. $4
+
+		.. list-table::
+		   :header-rows: 1
+
+		   * - Measured
+		     - What
+		END
+		while read -r value what; do
+			printf '   * - %s\n     - %s\n' "$value" "$what"
+		done <"$BUILD/$1"
+	} >"$BUILD/$1.rst"
+	mv "$BUILD/$1.rst" "$page"
+	say "-- written: $page"
+}
+
 # cold KIND: this is another figure if KIND is not in the cache yet.
 # took NAME: keeps for figures.sh how long this script has been running.
 COLD=

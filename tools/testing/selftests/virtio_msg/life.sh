@@ -3,7 +3,7 @@
 #
 # What devices go through in their life, each time with I/O under way: they come
 # and go in a hurry, many at a time, their configuration changes, their queues
-# are resized, the system sleeps. CYCLES and SEED make the storms longer, and the
+# are resized, they are frozen. CYCLES and SEED make the storms longer, and the
 # same again.
 
 . ./lib.sh
@@ -13,27 +13,6 @@ CYCLES=${CYCLES:-24}
 
 gone() {
 	not device hot "$1" >/dev/null
-}
-
-# runs_on DISK: its load makes progress
-runs_on() {
-	load_count "${1##*/}" >"$TMP/${1##*/}.load-count" &&
-		wait_for load_runs "${1##*/}"
-}
-
-# end_good_load DISK: it is still running, without an error
-end_good_load() {
-	runs_on "$1" || {
-		cat "$TMP/${1##*/}.load"
-		return 1
-	}
-	good_pid=$(cat "$TMP/${1##*/}.load-pid")
-	kill -INT "$good_pid" && wait_for ended "$good_pid" || return 1
-	rm "$TMP/${1##*/}.load-pid"
-	! grep -q 'err=[^ ]* *[1-9]\|err= *[1-9]' "$TMP/${1##*/}.load" || {
-		cat "$TMP/${1##*/}.load"
-		return 1
-	}
 }
 
 # --- come and go --------------------------------------------------------------
@@ -300,23 +279,6 @@ more_packets() {
 
 # --- sleep --------------------------------------------------------------------
 
-# pm_test LEVEL: a test of suspend that goes so far and back
-pm_test() {
-	[ -e /sys/power/pm_test ] || {
-		skip_one "suspend, $1, under I/O" "the kernel has no CONFIG_PM_DEBUG"
-		return
-	}
-	echo "$1" >/sys/power/pm_test
-	check "suspend, $1, under I/O" suspend
-	echo none >/sys/power/pm_test
-}
-
-suspend() {
-	start hot --blk "file=$TMP/disk0,size=4M" --rng && wait_disk hot 0 &&
-		start_load "$DISK" && echo mem >/sys/power/state &&
-		end_good_load "$DISK" && stop hot && nothing_left
-}
-
 hibernate() {
 	start hot --blk "file=$TMP/disk0,size=4M" --rng && wait_disk hot 0 &&
 		start_load "$DISK" || return 1
@@ -324,7 +286,7 @@ hibernate() {
 		VERIFY_SIZE=128k verify_disks "$DISK" && stop hot && nothing_left
 }
 
-plan 12 virtio-msg-device fio
+plan 10 virtio-msg-device fio
 note "SEED=$SEED"
 check "$CYCLES devices come and go while a disk is in use" storm
 check "a number is another device at once" number
@@ -335,6 +297,4 @@ check "64 devices, messages of 52 bytes" crowd --max-msg-size 52
 check "64 devices, messages of 65535 bytes" crowd --max-msg-size 65535
 check "16 buses, of which 8 are killed" buses
 check "rings of a network card are resized under traffic" queues
-pm_test freezer
-pm_test devices
 check "everything is frozen for hibernation under I/O, and thawed" hibernate

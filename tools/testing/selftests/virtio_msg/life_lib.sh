@@ -83,11 +83,6 @@ modules_free() {
 		"$(awk '$1 == "virtio_msg_loopback" { print $3 }' /proc/modules)" 0
 }
 
-# skip_one NAME REASON: a test that cannot be had here
-skip_one() {
-	test_number=$((test_number + 1))
-	echo "ok $test_number $1 # SKIP $2"
-}
 
 images() {
 	dmesg | grep -c 'hibernation: Image created'
@@ -100,4 +95,25 @@ freeze_and_thaw() {
 	freeze_images=$(images)
 	! echo disk >/sys/power/state || fail "where did it write to?" || return 1
 	[ "$(images)" -gt "$freeze_images" ] || fail "nothing was frozen"
+}
+
+# runs_on DISK: its load makes progress
+runs_on() {
+	load_count "${1##*/}" >"$TMP/${1##*/}.load-count" &&
+		wait_for load_runs "${1##*/}"
+}
+
+# end_good_load DISK: it is still running, without an error
+end_good_load() {
+	runs_on "$1" || {
+		cat "$TMP/${1##*/}.load"
+		return 1
+	}
+	good_pid=$(cat "$TMP/${1##*/}.load-pid")
+	kill -INT "$good_pid" && wait_for ended "$good_pid" || return 1
+	rm "$TMP/${1##*/}.load-pid"
+	! grep -q 'err=[^ ]* *[1-9]\|err= *[1-9]' "$TMP/${1##*/}.load" || {
+		cat "$TMP/${1##*/}.load"
+		return 1
+	}
 }

@@ -105,6 +105,7 @@ kind_spec() {
 	9p)	SPEC="path=$TMP" ;;
 	console) SPEC="fifo=$TMP/$SLOT.console$2" ;;
 	none)	SPEC=type=63,queues=3 ;;
+	scsi)	SPEC="file=$TMP/$SLOT.disk$2,size=4M" ;;
 	*)	SPEC= ;;
 	esac
 	SPEC=$SPEC${SPEC:+,}num=$2
@@ -118,12 +119,10 @@ kinds() {
 		case $kinds_kind in
 		blk|rng)
 			;;
-		net|vsock|9p|none|console|input|gpio|i2c)
+		net|vsock|9p|none|console|input|gpio|i2c|scsi)
 			KINDS="$KINDS $kinds_kind" ;;
 		balloon)
 			echo "@skip balloon: its driver warns when its device dies full" ;;
-		scsi)
-			echo "@skip scsi: its driver warns when its device dies under I/O" ;;
 		[!a-z0-9]*|link|control|features|dialect)
 			;;
 		*)
