@@ -14,6 +14,7 @@ died before the end: then the end of its console is shown.
     --ko FILE         a module of ours, for modprobe
     --bin FILE        a program, with its libraries, into /usr/bin
     --add SRC:DST     a file or a folder
+    --self            the kernel, as /boot/kernel
   the machine
     --mem SIZE        (512M)        --cpus N       (2)
     --machine TYPE    (q35)         --timeout SEC  (120)
@@ -29,7 +30,7 @@ END
 }
 
 name=guest kernel='' modroot='' mem=512M cpus=2 machine=q35 timeout=120 append='' icount=''
-input=/dev/null reboot=-no-reboot
+input=/dev/null reboot=-no-reboot self=''
 mods=() kos=() bins=() adds=() qemu=()
 while (($#)); do
 	case $1 in
@@ -44,6 +45,7 @@ while (($#)); do
 	--append)	append+=" $2" ;;
 	--qemu)		read -ra words <<<"$2"; qemu+=("${words[@]}") ;;
 	--icount)	icount=1; shift; continue ;;
+	--self)		self=1; shift; continue ;;
 	--stdin)	input=/dev/ttyS1; shift; continue ;;
 	--reboot)	reboot=''; shift; continue ;;
 	--kernel)	kernel=$2 ;;
@@ -126,6 +128,7 @@ for a in "${adds[@]}"; do
 	mkdir -p "$root$(dirname "${a#*:}")"
 	cp -rL "${a%%:*}" "$root${a#*:}"
 done
+[[ ! $self ]] || install -D -m 644 "$VMLINUZ" "$root/boot/kernel"
 printf '%s\n' "$*" >"$root/command"
 ln -s "$input" "$root/input"
 

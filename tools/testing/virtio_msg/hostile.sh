@@ -32,7 +32,8 @@ for m in virtio_msg_loopback virtio_blk virtio-rng virtio_net virtio_balloon \
 	virtio_input evdev vmw_vsock_virtio_transport i2c-virtio gpio-virtio; do
 	words+=(--mod "$m")
 done
-for p in mkfs.ext4 fsck.ext4 fio socat "$BUILD"/tools/virtio-msg-* "$BUILD"/selftests/*; do
+for p in mkfs.ext4 fsck.ext4 fio socat ip ethtool iperf3 "$BUILD"/tools/virtio-msg-* \
+	"$BUILD"/selftests/*; do
 	if [[ $p != /* || (-f $p && -x $p) ]]; then
 		words+=(--bin "$p")
 	fi

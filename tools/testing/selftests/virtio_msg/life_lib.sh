@@ -83,6 +83,20 @@ modules_free() {
 		"$(awk '$1 == "virtio_msg_loopback" { print $3 }' /proc/modules)" 0
 }
 
+# Two programs, each with a disk in use
+start_two() {
+	for two_name in one two; do
+		start $two_name --timeout-ms 2000 --rng \
+			--blk "file=$TMP/$two_name,size=4M,num=5" &&
+			wait_disk $two_name 5 && start_load "$DISK" || return 1
+	done
+}
+
+# A device works, as it does in a system that has just come up.
+works() {
+	start blk --blk "file=$TMP/disk,size=4M" && wait_disk blk 0 &&
+		VERIFY_SIZE=128k verify_disks "$DISK" && stop blk && nothing_left
+}
 
 images() {
 	dmesg | grep -c 'hibernation: Image created'

@@ -11,17 +11,14 @@
 # guest: --reboot --append selftest=reboot --append panic=0
 
 . ./lib.sh
+. ./life_lib.sh
 
 # go_down YEAR COMMAND...: after the command, and does not return
 go_down() {
 	down_year=$1
 	shift
 	load_modules
-	for down_name in one two; do
-		start $down_name --timeout-ms 2000 --rng \
-			--blk "file=$TMP/$down_name,size=4M,num=5" &&
-			wait_disk $down_name 5 && start_load "$DISK" || exit 1
-	done
+	start_two || exit 1
 	date -s "$down_year-06-01 00:00:00" >/dev/null && hwclock -u -w &&
 		"$@" && reboot -n -f
 	fail "it was not rebooted"
@@ -43,11 +40,6 @@ plan_reboots() {
 	2002)	;;
 	*)	go_down 2001 stopped ;;
 	esac
-}
-
-works() {
-	start blk --blk "file=$TMP/disk,size=4M" && wait_disk blk 0 &&
-		VERIFY_SIZE=128k verify_disks "$DISK" && stop blk && nothing_left
 }
 
 plan_reboots
