@@ -305,7 +305,11 @@ step_hold() {
 }
 
 # All of them, not only this one.
+# What is being asked just when the programs are frozen is not answered in time.
 step_freeze() {
+	for SLOT in $SLOTS; do
+		! alive "$SLOT" || timed wait_for settled || return 1
+	done
 	freeze_and_thaw || return 1
 	for SLOT in $SLOTS; do
 		! alive "$SLOT" || loads_go_on || return 1
