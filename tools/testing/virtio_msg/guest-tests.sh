@@ -62,7 +62,8 @@ use_kinds() {
 	need_packages gpiod
 	eval "$("$HERE/kinds-kernel.sh")"
 	words+=(--kernel "${VMLINUZ:?}" --modroot "${MODROOT:?}")
-	for m in virtio_msg_loopback i2c-virtio at24 gpio-virtio 9p 9pnet_virtio; do
+	for m in virtio_msg_loopback i2c-virtio at24 gpio-virtio 9p 9pnet_virtio \
+		virtio_blk virtio-rng; do
 		words+=(--mod "$m")
 	done
 	for ((i = 0; i < ${#common[@]}; i += 2)); do
