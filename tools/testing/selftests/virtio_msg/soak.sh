@@ -372,6 +372,14 @@ wreck() {
 		cut -d' ' -f1-3 "$wreck_stat"
 		cat "${wreck_stat%/stat}/stack"
 	done
+	echo "--- devices that there should be, and are"
+	echo "$TMP"/*.dev.*
+	grep -H . "$CLASS"/*/virtio*/virtio_msg/dev_num "$CLASS"/*/virtio*/virtio_msg/state
+	echo "--- tasks of the kernel that wait for them"
+	for wreck_stack in /proc/[0-9]*/stack; do
+		! grep -q 'vmsg_dev_work\|virtio_dev_remove\|virtio_dev_probe' "$wreck_stack" ||
+			cat "$wreck_stack"
+	done
 	echo "--- the kernel"
 	dmesg | tail -n 20
 	for SLOT in $SLOTS; do
