@@ -47,6 +47,7 @@ common=(--add "$dir:/selftests" --add "$ROOT/$page:/selftests/${page##*/}"
 	--mod virtio_blk --mod virtio-rng)
 stock=()
 common+=(--bin socat --mod vmw_vsock_virtio_transport --mod virtio_scsi --mod sd_mod)
+common+=(--bin qemu-storage-daemon --bin qemu-img)
 for m in "$ko"/*.ko; do
 	stock+=(--ko "$m")
 done
