@@ -5,10 +5,18 @@
 # there are, and measures all of them alike. It is started in the folder of the
 # selftests, whose lib.sh waits, and starts the programs of ours.
 #
-# Prints lines for bench.sh, numbers being microseconds of the guest's time:
+#   bench-guest.sh TEST...    blk, bind, net and kill, in this order
+#   WAYS, JOBS, ROUNDS        what of it, and how often
 #
-#   blk WAY JOB US        of one I/O
-#   left-out WAY WHY      this one could not be measured
+# Prints lines for bench.sh, times being microseconds of the guest:
+#
+#   blk-JOB WAY US            of one I/O, in every round
+#   bind WAY US               the driver's, in every turn; with how many
+#   pairs WAY N               message pairs and
+#   calls WAY N               further system calls
+#   kill WAY US               from kill -9 to the first error; or "none"
+#   trip, send, receive WAY   network: US there and back, Mbit/s
+#   left-out TEST WAY WHY     this could not be measured
 #
 # A way is three functions: WAY_needs says what is missing, WAY_start makes its
 # device and sets DISK, WAY_stop takes it away.
@@ -18,13 +26,20 @@
 
 # Name, kind, size, depth and number of I/Os: enough for a tenth of a second,
 # as fio rounds to milliseconds.
-JOBS="read-1 randread 4k 1 8000
-write-1 randwrite 4k 1 8000
-read-32 randread 4k 32 12000
-write-32 randwrite 4k 32 12000
-large-8 read 256k 8 1000"
+ALL_JOBS="read-1 randread 4k 1 6000
+write-1 randwrite 4k 1 6000
+read-32 randread 4k 32 8000
+write-32 randwrite 4k 32 8000
+large-8 read 256k 8 600"
 
 SIZE=1073741824
+BIND_TURNS=5
+# Nobody needs so long to notice; it is waited for in no time.
+KILL_SECONDS=120
+A=10.77.0.1 B=10.77.0.2
+PORT=7000
+TRIPS=5000
+STREAM=64M
 
 # --- the ways -------------------------------------------------------------------
 
@@ -183,34 +198,201 @@ job() {
 
 # jobs WAY: each one once before it counts
 jobs() {
-	echo "$JOBS" | while read -r name kind block depth count; do
-		case " ${ONLY_JOBS:-$name} " in *" $name "*) ;; *) continue ;; esac
+	echo "$ALL_JOBS" | while read -r name kind block depth count; do
+		case " ${JOBS:-$name} " in *" $name "*) ;; *) continue ;; esac
 		job "$kind" "$block" "$depth" $((count / 10)) >/dev/null &&
-			job_us=$(job "$kind" "$block" "$depth" "$count") </dev/null || {
+			job_us=$(job "$kind" "$block" "$depth" "$count") || {
 			tail -n 3 "$TMP/fio.err"
 			return 1
 		}
-		echo "blk $1 $name $job_us" >&3
+		echo "blk-$name $1 $job_us" >&3
 	done
 }
 
-measure() {
+blk() {
 	"$1_start" && jobs "$1" && "$1_stop"
 }
 
-# way NAME: the word before "is left out" is for people
-way() {
-	if ! "$1_needs" >"$TMP/why"; then
-		echo "left-out $1 $(tail -n 1 "$TMP/why")"
-	elif ! measure "$1" >"$TMP/said" 2>&1; then
-		sed 's/^/# /' "$TMP/said"
-		echo "left-out $1 it has failed: $(tail -n 1 "$TMP/said")"
+# Counts of what a daemon of VDUSE answers and asks. Probes cost time: they are
+# there only while they count.
+vduse_count() {
+	[ -d /sys/kernel/tracing/events ] || mount -t tracefs trace /sys/kernel/tracing
+	cd /sys/kernel/tracing || return 1
+	echo "p:answers vduse_dev_write_iter" >kprobe_events &&
+		echo "p:calls vduse_dev_ioctl" >>kprobe_events &&
+		echo 1 >events/kprobes/enable && "$@" || return 1
+	pairs=$(awk '$1 == "answers" { print $2 }' kprobe_profile)
+	calls=$(awk '$1 == "calls" { print $2 }' kprobe_profile)
+	echo 0 >events/kprobes/enable && echo >kprobe_events && cd - >/dev/null
+}
+
+vduse_rebind() {
+	vduse_count rebind
+}
+
+ours_rebind() {
+	requests_file=/sys/bus/virtio/devices/$bind_name/virtio_msg/requests
+	pairs=$(cat "$requests_file")
+	rebind || return 1
+	pairs=$(($(cat "$requests_file") - pairs))
+	calls=0
+}
+
+vhost_user_rebind() {
+	ours_rebind
+}
+
+# rebind [COMMAND]: virtio_blk lets go of the device and takes it again
+rebind() {
+	echo "$bind_name" >$bind_driver/unbind &&
+		lbtool time "$bind_name" $bind_driver/bind && wait_for is_disk "$DISK"
+}
+
+bind() {
+	"$1_start" || return 1
+	bind_driver=/sys/bus/virtio/drivers/virtio_blk
+	bind_name=$(basename "$(readlink -f "/sys/block/${DISK##*/}/device")")
+	rebind >/dev/null || return 1
+	for _ in $(seq $BIND_TURNS); do
+		bind_us=$(rebind) && echo "bind $1 $bind_us" >&3 || return 1
+	done
+	"$1_rebind" >/dev/null && echo "pairs $1 $pairs" >&3 &&
+		echo "calls $1 $calls" >&3 && "$1_stop"
+}
+
+# The program whose death is the device's.
+victim() {
+	case $1 in
+	ublk)	pidof kublk ;;
+	vduse)	pid storage ;;
+	*)	pid "$1" ;;
+	esac
+}
+
+# A device that has died may be beyond anybody's help: nothing is taken away.
+kill_it() {
+	"$1_start" && kill_us=$(bench_tool kill "$(victim "$1")" "$DISK" $KILL_SECONDS) &&
+		echo "kill $1 $kill_us" >&3
+}
+
+# --- network ----------------------------------------------------------------------
+
+# A shell of busybox takes its own one, which knows no namespaces.
+IP=$(which ip)
+
+ip() {
+	"$IP" "$@"
+}
+
+ns() {
+	ip netns exec "$@"
+}
+
+# place NAMESPACE INTERFACE ADDRESS
+place() {
+	ip netns add "$1" && ip link set "$2" netns "$1" &&
+		ns "$1" ip addr add "$3/24" dev "$2" && ns "$1" ip link set "$2" up
+}
+
+listens() {
+	ns b cat /proc/net/tcp6 /proc/net/tcp | grep -q ":1451 .* 0A "
+}
+
+# iperf WHAT WAY OPTION...: Mbit/s
+iperf() {
+	iperf_what=$1 iperf_way=$2
+	shift 2
+	spawn iperf "$IP" netns exec b iperf3 -s -1
+	wait_for listens && ns a iperf3 -c $B -n $STREAM -J "$@" >"$TMP/iperf" || {
+		grep error "$TMP/iperf"
 		return 1
+	}
+	awk -v "what=$iperf_what $iperf_way" '
+		/"sum_received"/ { sum = 1 }
+		sum && /"bits_per_second"/ {
+			printf "%s %.0f\n", what, $2 / 1e6
+			exit
+		}' "$TMP/iperf" >&3
+	wait_for ended "$(pid iperf)" && rm "$TMP/iperf.pid"
+}
+
+tap_net_needs() {
+	needs module:tun iperf3
+}
+
+tap_net_start() {
+	spawn taps bench_tool taps bencha benchb
+	IF=bencha
+	wait_for grep -q ready "$TMP/taps.log"
+}
+
+tap_net_stop() {
+	end taps
+}
+
+ours_net_needs() {
+	needs module:tun module:virtio_net module:virtio_msg_loopback iperf3
+}
+
+ours_net_start() {
+	start net --net tap=benchb && wait_for ours_net_is_there && IF=$(ours_net_is_there)
+}
+
+ours_net_is_there() {
+	ls "$(device net 0)/net"
+}
+
+ours_net_stop() {
+	stop net
+}
+
+# Both ends of a wire in which a program is: whoever answers is the same.
+net() {
+	"$1_start" && place a "$IF" $A && place b benchb $B || return 1
+	spawn reflect "$IP" netns exec b bench_tool reflect $PORT
+	trip_us=$(ns a bench_tool trips $B $PORT $TRIPS) && echo "trip $1 $trip_us" >&3 &&
+		iperf send "$1" && iperf receive "$1" -R && end reflect &&
+		"$1_stop" && ip netns del a && ip netns del b
+}
+
+# --- all of it ----------------------------------------------------------------------
+
+# try TEST WAY
+try() {
+	if ! "$2_needs" >"$TMP/why"; then
+		echo "left-out $1 $2 $(tail -n 1 "$TMP/why")"
+	elif ! "$1" "$2" >"$TMP/said" 2>&1; then
+		sed 's/^/# /' "$TMP/said"
+		echo "left-out $1 $2 it has failed: $(tail -n 1 "$TMP/said")"
+		failed=1
 	fi
 }
 
+# each TEST WAY...: those of them that are asked for
+each() {
+	each_test=$1
+	shift
+	for each_way; do
+		case " $WAYS " in *" $each_way "*) try "$each_test" "$each_way" ;; esac
+	done
+}
+
 exec 3>&1
-for way_name; do
-	way "$way_name" || bench_failed=1
+failed=
+for test; do
+	case $test in
+	blk)
+		# What a kernel still has to do after its start is nobody's cost.
+		exec 3>/dev/null
+		try blk null_blk
+		exec 3>&1
+		for _ in $(seq "${ROUNDS:-1}"); do
+			each blk null_blk ublk vduse nbd ours vhost_user
+		done ;;
+	bind)	each bind vduse ours vhost_user ;;
+	net)	each net tap_net ours_net ;;
+	# The one that nobody survives is the last one.
+	kill)	each kill_it ublk nbd ours vhost_user vduse ;;
+	esac
 done
-exit ${bench_failed:-0}
+exit ${failed:-0}
