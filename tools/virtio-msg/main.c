@@ -37,6 +37,7 @@ enum {
 	OPT_DIALECT,
 	OPT_CONTROL,
 	OPT_STATS,
+	OPT_POLL,
 	OPT_HELP,
 	OPT_VERSION,
 	/* Beyond, and beyond "?": the models, in the order of vmsg_models. */
@@ -56,6 +57,7 @@ static const struct option main_options[] = {
 	{ "dialect", required_argument, NULL, OPT_DIALECT },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "stats", no_argument, NULL, OPT_STATS },
+	{ "poll", required_argument, NULL, OPT_POLL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 };
@@ -94,6 +96,8 @@ static const char main_help_end[] =
 "\n"
 "  --control PATH           take commands from a FIFO, one a line: add, remove,\n"
 "                           needs-reset, stats, quit, and those of the models\n"
+"  --poll N                 look N times for more to do before going to sleep\n"
+"                           (1 on a machine with one processor, else 0)\n"
 "  --stats                  print counters at the end\n"
 "  --help, --version\n"
 "\n"
@@ -290,6 +294,11 @@ static int main_option(struct main_state *state, int opt, int argc,
 	case OPT_STATS:
 		state->stats = true;
 		break;
+	case OPT_POLL:
+		ret = main_number("poll", optarg, UINT32_MAX, &number);
+		if (!ret)
+			state->bus_params.looks = number;
+		break;
 	case OPT_HELP:
 		main_print_help();
 		return 1;
@@ -465,6 +474,8 @@ int main(int argc, char **argv)
 	int ret;
 
 	vmsg_log_name = "virtio-msg-device";
+	/* The only processor is what the driver needs to give us more. */
+	state.bus_params.looks = sysconf(_SC_NPROCESSORS_ONLN) == 1;
 	ret = main_parse(&state, argc, argv);
 	if (ret)
 		return ret < 0 ? 2 : 0;

@@ -209,11 +209,14 @@ struct vmsg_link *vmsg_ivshmem_open(const struct vmsg_ivshmem_params *params);
  * @legacy_enable: serve drivers of the proposal's text v1, which have no enable
  *	bit in SET_VQUEUE: configured queues are enabled at DRIVER_OK
  * @rfc: speak the dialect of the RFC of late 2025, in frames of 48 bytes
+ * @looks: how often to look for more buffers before going to sleep, each time
+ *	after others were let run on this processor
  * @dead: called with @arg when the link has ended; optional
  * @arg: for @dead
  */
 struct vmsg_bus_params {
 	uint64_t features;
+	unsigned int looks;
 	bool messages;
 	bool legacy_enable;
 	bool rfc;
