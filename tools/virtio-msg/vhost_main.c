@@ -4,24 +4,15 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include "models.h"
 #include "opts.h"
+#include "program.h"
 #include "vhost_user.h"
 
 #define MAIN_VERSION	"0.1"
 #define MAIN_MAX	256u
-/* How long back ends get at the end to let go of the memory. */
-#define MAIN_LEAVE_TURNS	300
-#define MAIN_POLL_MS		10
 /* How long the kernel waits for an answer, and the most we let a back end. */
 #define MAIN_TIMEOUT_MS	5000
 
@@ -104,42 +95,8 @@ struct main_state {
 	} devices[MAIN_MAX];
 	unsigned int num_devices;
 
-	struct vmsg_loop *loop;
-	struct vmsg_bus *bus;
-	struct vmsg_watch signals;
-	bool bus_dead;
+	struct program program;
 };
-
-static void main_signal(void *arg, uint32_t events)
-{
-	struct main_state *state = arg;
-	struct signalfd_siginfo info;
-
-	(void)events;
-	if (read(state->signals.fd, &info, sizeof(info)) == sizeof(info))
-		vmsg_loop_stop(state->loop, 0);
-}
-
-static void main_dead(void *arg, int error)
-{
-	struct main_state *state = arg;
-
-	vmsg_warn("the bus has ended: %s; see the kernel log and start again",
-		  strerror(-error));
-	state->bus_dead = true;
-	vmsg_loop_stop(state->loop, error);
-}
-
-static int main_number(const char *option, const char *text, uint64_t max,
-		       uint64_t *value)
-{
-	int ret = vmsg_number(text, max, value);
-
-	if (ret)
-		vmsg_warn("--%s cannot be '%s': %s", option, text,
-			  strerror(-ret));
-	return ret;
-}
 
 static int main_mac(const char *text, uint8_t mac[6])
 {
@@ -174,11 +131,11 @@ static int main_device_option(struct main_state *state, int opt,
 		params->device = optarg;
 		break;
 	case OPT_NUM:
-		ret = main_number(name, optarg, VMSG_MAX_DEVICES - 1, &number);
+		ret = program_number(name, optarg, VMSG_MAX_DEVICES - 1, &number);
 		state->devices[state->num_devices - 1].num = number;
 		break;
 	case OPT_QUEUES:
-		ret = main_number(name, optarg, 256, &number);
+		ret = program_number(name, optarg, 256, &number);
 		params->queues = number;
 		break;
 	case OPT_QUEUE_SIZE:
@@ -193,7 +150,7 @@ static int main_device_option(struct main_state *state, int opt,
 		params->has_mac = true;
 		return main_mac(optarg, params->mac);
 	case OPT_MTU:
-		ret = main_number(name, optarg, 65535, &number);
+		ret = program_number(name, optarg, 65535, &number);
 		params->mtu = number;
 		break;
 	default:
@@ -232,10 +189,10 @@ static int main_option(struct main_state *state, int opt, const char *name)
 		state->lb.path = optarg;
 		return 0;
 	case OPT_POOL_SIZE:
-		return main_number(name, optarg, UINT64_MAX,
+		return program_number(name, optarg, UINT64_MAX,
 				   &state->lb.pool_size);
 	case OPT_TIMEOUT_MS:
-		ret = main_number(name, optarg, UINT32_MAX, &number);
+		ret = program_number(name, optarg, UINT32_MAX, &number);
 		if (!ret)
 			state->lb.timeout_ms = number;
 		return ret;
@@ -278,49 +235,12 @@ static int main_parse(struct main_state *state, int argc, char **argv)
 	return 0;
 }
 
-/*
- * The kernel may wait for us while it reclaims memory: be in memory, and do not
- * start such a reclaim ourselves.
- */
-static void main_protect(void)
-{
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
-		vmsg_warn("note: memory cannot be locked: %s; under memory pressure this may stall (see RLIMIT_MEMLOCK)",
-			  strerror(errno));
-#ifdef PR_SET_IO_FLUSHER
-	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
-		vmsg_warn("note: not marked as I/O flusher: %s; under memory pressure this may stall (needs CAP_SYS_RESOURCE)",
-			  strerror(errno));
-#endif
-}
-
-static int main_watch_signals(struct main_state *state)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	state->signals.fn = main_signal;
-	state->signals.arg = state;
-	state->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (state->signals.fd < 0)
-		return -errno;
-	return vmsg_loop_watch(state->loop, &state->signals, EPOLLIN);
-}
-
 static int main_open(struct main_state *state)
 {
 	struct vmsg_link *link;
 	int ret;
 
-	state->loop = vmsg_loop_new();
-	if (!state->loop)
-		return -errno;
-	ret = main_watch_signals(state);
+	ret = program_open(&state->program);
 	if (ret)
 		return ret;
 	link = vmsg_loopback_open(&state->lb);
@@ -330,23 +250,13 @@ static int main_open(struct main_state *state)
 	state->bus_params.features = state->features &
 				     VMSG_BIT(VMSG_F_RING_RESET);
 	state->bus_params.messages = true;
-	state->bus_params.dead = main_dead;
-	state->bus_params.arg = state;
-	state->bus = vmsg_bus_new(state->loop, link, &state->bus_params);
-	if (state->bus)
-		return 0;
-	ret = -errno;
-	vmsg_warn("cannot make a bus: %s", strerror(-ret));
-	link->ops->close(link);
-	return ret;
+	return program_add_bus(&state->program, link, &state->bus_params);
 }
 
 static int main_start(struct main_state *state)
 {
 	struct vmsg_vhost_params *params;
-	struct vmsg_device *dev;
 	unsigned int i;
-	uint32_t from;
 
 	for (i = 0; i < state->num_devices; i++) {
 		params = &state->devices[i].params;
@@ -354,51 +264,19 @@ static int main_start(struct main_state *state)
 		/* Whoever waits for us must not be the first to lose patience. */
 		params->wait_ms = (state->lb.timeout_ms ? state->lb.timeout_ms :
 				   MAIN_TIMEOUT_MS) * 3ULL / 5;
-		if (!vmsg_vhost_add(state->bus, state->devices[i].num, params))
+		if (!vmsg_vhost_add(state->program.bus, state->devices[i].num,
+				    params))
 			return -errno;
 	}
-	printf("ready: %s, devices", vmsg_bus_link(state->bus)->name);
-	for (from = 0; (dev = vmsg_bus_next(state->bus, from));
-	     from = vmsg_device_num(dev) + 1)
-		printf(" %u", vmsg_device_num(dev));
-	putchar('\n');
-	fflush(stdout);
+	program_ready(&state->program);
 	return 0;
-}
-
-/* The memory is nobody's to write to when the driver side is told. */
-static void main_leave(struct main_state *state)
-{
-	struct vmsg_device *dev;
-	uint32_t from;
-	int turns = 0;
-
-	if (state->stats)
-		vmsg_bus_print_stats(state->bus, stdout);
-	for (from = 0; (dev = vmsg_bus_next(state->bus, from));
-	     from = vmsg_device_num(dev) + 1)
-		vmsg_device_leave(dev);
-	for (from = 0; !state->bus_dead && turns < MAIN_LEAVE_TURNS;) {
-		dev = vmsg_bus_next(state->bus, from);
-		if (!dev)
-			return;
-		if (vmsg_device_left(dev)) {
-			from = vmsg_device_num(dev) + 1;
-			continue;
-		}
-		if (vmsg_loop_once(state->loop, MAIN_POLL_MS) < 0)
-			return;
-		turns++;
-	}
-	if (!state->bus_dead)
-		vmsg_warn("note: not all back ends have let go of the memory; they are cut off");
 }
 
 int main(int argc, char **argv)
 {
 	static struct main_state state = {
 		.features = VMSG_RING_FEATURES_DEFAULT,
-		.signals.fd = -1,
+		.program.signals.fd = -1,
 	};
 	int ret;
 
@@ -406,17 +284,16 @@ int main(int argc, char **argv)
 	ret = main_parse(&state, argc, argv);
 	if (ret)
 		return ret < 0 ? 2 : 0;
-	main_protect();
+	program_protect();
 	ret = main_open(&state);
 	if (!ret)
 		ret = main_start(&state);
 	if (!ret) {
-		ret = vmsg_loop_run(state.loop);
-		main_leave(&state);
+		ret = vmsg_loop_run(state.program.loop);
+		if (state.stats)
+			vmsg_bus_print_stats(state.program.bus, stdout);
+		program_leave(&state.program);
 	}
-	vmsg_bus_free(state.bus);
-	if (state.signals.fd >= 0)
-		close(state.signals.fd);
-	vmsg_loop_free(state.loop);
+	program_close(&state.program);
 	return ret ? 1 : 0;
 }
