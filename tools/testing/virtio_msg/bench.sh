@@ -1,27 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench.sh [--only WAY,...] [--tests TEST,...] [--jobs JOB,...] [--rounds N]: what an I/O costs when a program is
+# bench.sh [--only WAY,...] [--tests TEST,...] [--jobs JOB,...]: what an I/O costs when a program is
 # the device, by our way and by others, in one guest with Debian's own kernel and
 # in QEMU's icount mode, in which a thousand instructions take one microsecond.
 #
 # Without arguments all is measured and written into Documentation/; with them
 # the results are only printed. Ways: null_blk ublk vduse nbd ours vhost_user
 # tap_net ours_net. Tests: blk bind net kill. Jobs of blk: read-1 write-1 read-32
-# write-32 large-8. Of several rounds the best counts: whoever was slower had
-# something in between.
+# write-32 large-8. Of several runs the best counts: the others had something in
+# between.
 
 . "$(dirname "$0")/lib.sh"
 
 ways=(null_blk ublk vduse nbd ours vhost_user tap_net ours_net)
-tests=(blk bind net kill) jobs='' rounds=3 partial=''
+tests=(blk bind net kill) jobs='' partial=''
 while (($#)); do
 	(($# > 1)) || set -- --help
 	case $1 in
 	--only)		IFS=, read -ra ways <<<"$2" ;;
 	--tests)	IFS=, read -ra tests <<<"$2" ;;
 	--jobs)		jobs=${2//,/ } ;;
-	--rounds)	rounds=$2 ;;
 	*)		sed -n '/^# bench/,/^$/s/^# *//p' "$0" >&2; exit 1 ;;
 	esac
 	partial=1
@@ -97,8 +96,8 @@ say "-- measuring (${tests[*]}): ${ways[*]}"
 rc=0
 raw=$(mktemp) best=$(mktemp)
 trap 'rm -f "$raw" "$best"' EXIT
-"$HERE/guest.sh" --name bench --icount --mem 2G --timeout 300 "${args[@]}" \
-	"cd /selftests && WAYS='${ways[*]}' JOBS='$jobs' ROUNDS=$rounds \
+"$HERE/guest.sh" --name bench --icount --mem 2G --timeout 900 "${args[@]}" \
+	"cd /selftests && WAYS='${ways[*]}' JOBS='$jobs' \
 		sh ./bench-guest.sh ${tests[*]}" | tee "$raw" >&2 || rc=$?
 
 # Mbit/s are better if there are more of them; times, if there are fewer.
