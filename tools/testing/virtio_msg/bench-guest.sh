@@ -22,6 +22,8 @@
 # device and sets DISK, WAY_stop takes it away.
 
 # shellcheck source-path=SCRIPTDIR/../selftests/virtio_msg
+# shellcheck disable=SC2317 # ways and tests are called by their names
+# shellcheck disable=SC2086 # numbers and addresses
 . ./lib.sh
 
 # Name, kind, size, depth and number of I/Os: enough for a tenth of a second,
@@ -197,8 +199,8 @@ job() {
 	END { exit !found }' "$TMP/fio"
 }
 
-# jobs WAY: each one once before it counts, then twice: pages of a process that are
-# not in order are more work, and the next one gets them the other way round.
+# jobs WAY: each one once before it counts, then twice: pages of a process that
+# are not in order are more work, and the next one has them the other way round.
 jobs() {
 	echo "$ALL_JOBS" | while read -r name kind block depth count; do
 		case " ${JOBS:-$name} " in *" $name "*) ;; *) continue ;; esac
@@ -304,7 +306,8 @@ iperf() {
 	iperf_what=$1 iperf_way=$2
 	shift 2
 	spawn iperf "$IP" netns exec b iperf3 -s -1
-	wait_for listens && ns a iperf3 -c $B -n $STREAM -J "$@" >"$TMP/iperf" || {
+	wait_for listens || return 1
+	ns a iperf3 -c $B -n $STREAM -J "$@" >"$TMP/iperf" || {
 		grep error "$TMP/iperf"
 		return 1
 	}

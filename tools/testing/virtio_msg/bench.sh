@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench.sh [--only WAY,...] [--tests TEST,...] [--jobs JOB,...]: what an I/O costs when a program is
-# the device, by our way and by others, in one guest with Debian's own kernel and
-# in QEMU's icount mode, in which a thousand instructions take one microsecond.
+# bench.sh [--only WAY,...] [--tests TEST,...] [--jobs JOB,...]: what an I/O costs
+# when a program is the device, by our way and by others, in one guest with
+# Debian's own kernel and in QEMU's icount mode, in which a thousand instructions
+# take one microsecond.
 #
 # Without arguments all is measured and written into Documentation/; with them
 # the results are only printed. Ways: null_blk ublk vduse nbd ours vhost_user
@@ -46,7 +47,8 @@ build_kublk() {
 		#include <linux/io_uring.h>
 		#include <liburing.h>
 		#ifndef IO_URING_VERSION_MAJOR
-		#define io_uring_setup_buf_ring(ring, n, group, flags, ret) (*(ret) = -ENOSYS, NULL)
+		#define io_uring_setup_buf_ring(ring, n, group, flags, ret) \
+			(*(ret) = -ENOSYS, NULL)
 		#define io_uring_free_buf_ring(ring, buffers, n, group) ((void)0)
 		#endif
 	END
@@ -65,7 +67,8 @@ build_small() {
 }
 run_logged bench-tools "building the programs of the guest" build_small
 
-args=(--mod virtio_blk --mod virtio_net --mod tun --ko "$ko/virtio_msg.ko" --ko "$ko/virtio_msg_loopback.ko"
+args=(--mod virtio_blk --mod virtio_net --mod tun
+	--ko "$ko/virtio_msg.ko" --ko "$ko/virtio_msg_loopback.ko"
 	--add "$HERE/bench-guest.sh:/selftests/bench-guest.sh"
 	--add "$selftests/lib.sh:/selftests/lib.sh"
 	--bin "$BUILD/tools/virtio-msg-device" --bin "$BUILD/selftests/lbtool"
@@ -87,6 +90,7 @@ for f in /usr/lib/*/nbdkit/plugins/nbdkit-null-plugin.so; do
 done
 if [[ " ${ways[*]} " == *" ublk "* ]]; then
 	eval "$("$HERE/kernels.sh" source)"
+	source=$(basename "$(dirname "$SRC")")
 	mkdir -p "$BUILD/kublk"
 	! run_logged kublk "building ublk's device program" build_kublk "$BUILD/kublk" ||
 		args+=(--bin "$BUILD/kublk/kublk")
@@ -108,4 +112,52 @@ awk '$1 == "#" { next }
 	$3 != "none" && ($1 ~ /send|receive/ ? $3 > best[key] : $3 < best[key]) { best[key] = $3 }
 	END { for (i = 1; i <= n; i++) print keys[i], best[keys[i]] }' "$raw" >"$best"
 cat "$best"
-exit $rc
+if [[ $partial ]]; then
+	exit $rc
+fi
+((!rc)) || die "not everything could be measured: nothing is written. See above"
+
+# version PROGRAM OPTION: "" if there is none
+version() {
+	PATH=$PATH:/usr/sbin "$1" "$2" 2>/dev/null | sed -n '1{s/ *(.*//;p}' || true
+}
+doc=$ROOT/Documentation/driver-api/virtio/msg
+{
+	# As of this file.
+	sed -n '2s/^#/../p' "$0"
+	cat <<-END
+
+	=================
+	What an I/O costs
+	=================
+
+	Written by \`\`make bench\`\` on $(date -u +%Y-%m-%d), at $(git -C "$ROOT" \
+		describe --always --dirty 2>/dev/null || echo "an unknown commit").
+
+	Debian's kernel $KVER in one guest with one processor, in
+	$(version qemu-system-x86_64 --version)'s icount mode: a microsecond is a thousand
+	instructions, whatever the machine. That leaves out caches and what a context
+	switch costs a real processor. Nobody stores anything: each disk takes requests,
+	answers them, and neither reads nor writes data. So what is measured is the way
+	there and back, with fio and io_uring on top (direct, one process). Each job runs
+	three times, the first one is thrown away, the better one of the others counts:
+	the pages of a large buffer lie in order in memory in one process and not in the
+	next, which can make 50 microseconds for 256k.
+
+	* null_blk is the kernel alone: the floor, without any program.
+	* ublk is kublk from the selftests of kernel source ${source:-(left out)}.
+	* VDUSE is $(version qemu-storage-daemon --version), null-co.
+	* NBD is $(version nbdkit --version) with its plugin null, over a UNIX socket.
+	* virtio-msg-device is this project's program, \`\`--blk null\`\`.
+	* virtio-msg-vhost-user has the same qemu-storage-daemon behind it as VDUSE.
+
+	Measured by $(version fio --version) and $(version iperf3 --version). All
+	times are microseconds.
+
+	.. image:: bench.svg
+	   :alt: bars of the first table
+	END
+	awk -v plot="$BUILD/bench.svg" -f "$HERE/bench-page.awk" "$best"
+} >"$BUILD/bench.rst"
+mv "$BUILD"/bench.{rst,svg} "$doc"
+say "-- written: $doc/bench.rst and bench.svg"
