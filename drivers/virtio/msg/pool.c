@@ -98,7 +98,7 @@ void *vmsg_pool_vaddr(struct virtio_msg_pool *pool, u64 address, size_t size)
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_vaddr);
 
-static dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, size_t size)
+static __always_inline dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, size_t size)
 {
 	unsigned long n = vmsg_pool_granules(size);
 	unsigned long pfn;
@@ -125,16 +125,11 @@ static void vmsg_pool_give(struct virtio_msg_pool *pool, dma_addr_t address,
 	free_iova_fast(&pool->iovad, vmsg_pool_granule(pool, address), n);
 }
 
-/* Gives a place back, or keeps it while its device may still write there. */
-static void vmsg_pool_release(struct vmsg_pool_client *client,
-			      dma_addr_t address, size_t size)
+static noinline void vmsg_pool_keep(struct vmsg_pool_client *client,
+				    dma_addr_t address, size_t size)
 {
 	struct vmsg_suspect *suspect;
 
-	if (READ_ONCE(client->state) != VMSG_POOL_SUSPECT) {
-		vmsg_pool_give(client->pool, address, size);
-		return;
-	}
 	suspect = kmalloc(sizeof(*suspect), GFP_ATOMIC | __GFP_NOWARN);
 	/* Without a note of it the place is lost until the bus ends. */
 	if (!suspect)
@@ -143,6 +138,16 @@ static void vmsg_pool_release(struct vmsg_pool_client *client,
 	suspect->size = size;
 	guard(spinlock_irqsave)(&client->lock);
 	list_add(&suspect->node, &client->suspects);
+}
+
+/* Gives a place back, or keeps it while its device may still write there. */
+static void vmsg_pool_release(struct vmsg_pool_client *client,
+			      dma_addr_t address, size_t size)
+{
+	if (READ_ONCE(client->state) != VMSG_POOL_SUSPECT)
+		vmsg_pool_give(client->pool, address, size);
+	else
+		vmsg_pool_keep(client, address, size);
 }
 
 /**
@@ -195,29 +200,71 @@ static phys_addr_t *vmsg_pool_origin(struct virtio_msg_pool *pool,
 	return chunk ? &chunk[granule & (VMSG_CHUNK - 1)] : NULL;
 }
 
+/* Nobody has needed the chunk of @slot before. */
+static noinline phys_addr_t *vmsg_pool_make_chunk(phys_addr_t **slot)
+{
+	phys_addr_t *chunk, *other;
+
+	chunk = kcalloc(VMSG_CHUNK, sizeof(*chunk), GFP_ATOMIC | __GFP_NOWARN);
+	if (!chunk)
+		return NULL;
+	other = cmpxchg(slot, NULL, chunk);
+	if (!other)
+		return chunk;
+	kfree(chunk);
+	return other;
+}
+
 static bool vmsg_pool_set_origin(struct virtio_msg_pool *pool,
 				 dma_addr_t address, phys_addr_t phys,
 				 size_t size)
 {
 	unsigned long first = vmsg_pool_granule(pool, address);
-	unsigned long n = vmsg_pool_granules(size);
+	unsigned long end = first + vmsg_pool_granules(size);
 	phys_addr_t **slot, *chunk;
-	unsigned long i;
+	unsigned long chunk_end;
 
-	for (i = 0; i < n; i++) {
-		slot = &pool->origins[(first + i) >> VMSG_CHUNK_SHIFT];
-		if (unlikely(!READ_ONCE(*slot))) {
-			chunk = kcalloc(VMSG_CHUNK, sizeof(*chunk),
-					GFP_ATOMIC | __GFP_NOWARN);
-			if (!chunk)
-				return false;
-			if (cmpxchg(slot, NULL, chunk))
-				kfree(chunk);
-		}
-		*vmsg_pool_origin(pool, first + i) =
-			phys + (i << VMSG_GRANULE_SHIFT);
+	while (first < end) {
+		slot = &pool->origins[first >> VMSG_CHUNK_SHIFT];
+		chunk = READ_ONCE(*slot);
+		if (unlikely(!chunk))
+			chunk = vmsg_pool_make_chunk(slot);
+		if (!chunk)
+			return false;
+		chunk_end = min(end, round_down(first, VMSG_CHUNK) + VMSG_CHUNK);
+		for (; first < chunk_end; first++, phys += VMSG_GRANULE)
+			chunk[first & (VMSG_CHUNK - 1)] = phys;
 	}
 	return true;
+}
+
+/*
+ * Whole pages have functions of their own, which are made for the processor at
+ * hand and never worse than those for any number of bytes.
+ */
+static bool vmsg_pool_whole_pages(const void *a, const void *b, size_t size)
+{
+	return PAGE_ALIGNED((unsigned long)a | (unsigned long)b | size);
+}
+
+static void vmsg_pool_copy(void *to, const void *from, size_t size)
+{
+	if (!vmsg_pool_whole_pages(to, from, size)) {
+		memcpy(to, from, size);
+		return;
+	}
+	for (; size; size -= PAGE_SIZE, to += PAGE_SIZE, from += PAGE_SIZE)
+		copy_page(to, from);
+}
+
+static void vmsg_pool_clear(void *place, size_t size)
+{
+	if (!vmsg_pool_whole_pages(place, place, size)) {
+		memset(place, 0, size);
+		return;
+	}
+	for (; size; size -= PAGE_SIZE, place += PAGE_SIZE)
+		clear_page(place);
 }
 
 /* What happens to a driver's buffer. */
@@ -234,10 +281,10 @@ static void vmsg_pool_move_piece(void *place, void *buf, size_t size,
 {
 	switch (move) {
 	case VMSG_POOL_TO_DEVICE:
-		memcpy(place, buf, size);
+		vmsg_pool_copy(place, buf, size);
 		break;
 	case VMSG_POOL_FROM_DEVICE:
-		memcpy(buf, place, size);
+		vmsg_pool_copy(buf, place, size);
 		break;
 	case VMSG_POOL_POISON:
 		memset(buf, VMSG_POISON, size);
@@ -311,7 +358,7 @@ static dma_addr_t vmsg_pool_map_page(union virtio_map map, struct page *page,
 	 */
 	place = vmsg_pool_vaddr(pool, address, size);
 	if (dir == DMA_FROM_DEVICE || (attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		memset(place, 0, size);
+		vmsg_pool_clear(place, size);
 	else
 		vmsg_pool_move(place, phys, size, VMSG_POOL_TO_DEVICE);
 	return address;
@@ -389,7 +436,7 @@ static void *vmsg_pool_alloc(union virtio_map map, size_t size,
 	if (*address == DMA_MAPPING_ERROR)
 		return NULL;
 	place = vmsg_pool_vaddr(client->pool, *address, size);
-	memset(place, 0, size);
+	vmsg_pool_clear(place, size);
 	return place;
 }
 
