@@ -114,6 +114,11 @@ ublk_stop() {
 	kublk del -n 0 >/dev/null
 }
 
+# What another one has left must not be taken for this one's.
+no_vda() {
+	wait_for not test -e /dev/vda
+}
+
 # null_node EXPORT: a block device of QEMU's that does nothing, to be reached so
 null_node() {
 	spawn storage qemu-storage-daemon \
@@ -126,7 +131,7 @@ vduse_needs() {
 }
 
 vduse_start() {
-	null_node vduse-blk,name=bench,queue-size=128 &&
+	no_vda && null_node vduse-blk,name=bench,queue-size=128 &&
 		wait_for test -e /dev/vduse/bench &&
 		vdpa dev add name bench mgmtdev vduse && await storage /dev/vda
 }
@@ -169,7 +174,8 @@ vhost_user_needs() {
 }
 
 vhost_user_start() {
-	null_node "vhost-user-blk,addr.type=unix,addr.path=$TMP/vhost.socket" &&
+	rm -f "$TMP/vhost.socket"
+	no_vda && null_node "vhost-user-blk,addr.type=unix,addr.path=$TMP/vhost.socket" &&
 		wait_for test -S "$TMP/vhost.socket" &&
 		spawn vhost_user virtio-msg-vhost-user --socket "$TMP/vhost.socket" &&
 		await vhost_user /dev/vda

@@ -124,8 +124,8 @@ END {
 		against("vhost_user", "blk-" job[j], title[job[j]], value("blk-" job[j], "vduse"))
 
 	print "\nWhat binding virtio_blk to the device again takes, and how long after a"
-	print "kill -9 of the program a process that reads sees its first error. With"
-	print "\"none\" there was no error within two minutes, nor any data."
+	print "kill -9 of the program (with vhost-user, of ours) a process that reads sees its"
+	print "first error. With \"none\" there was no error within two minutes, nor any data."
 	table("Disk|Bind|Message pairs|Further calls|Kill to error")
 	for (w = 1; w <= ways; w++)
 		if (have("bind", way[w]) || have("kill", way[w]))
