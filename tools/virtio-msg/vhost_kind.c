@@ -43,19 +43,19 @@
 #define VHOST_FS_CONFIG		40u
 
 static const struct vhost_kind vhost_kinds[] = {
-	{ "net", VIRTIO_ID_NET, 2, VHOST_NET_CONFIG, VHOST_NET_HIDDEN },
-	{ "blk", VIRTIO_ID_BLOCK, 1, VHOST_BLK_CONFIG, 0 },
-	{ "console", VIRTIO_ID_CONSOLE, 2, 12, 0 },
-	{ "rng", VIRTIO_ID_RNG, 1, 0, 0 },
-	{ "scsi", VIRTIO_ID_SCSI, 3, 36, 0 },
-	{ "gpu", VIRTIO_ID_GPU, 2, 16, 0 },
-	{ "input", VIRTIO_ID_INPUT, 2, 136, 0 },
-	{ "vsock", VIRTIO_ID_VSOCK, 3, 8, 0 },
-	{ "crypto", VIRTIO_ID_CRYPTO, 2, 56, 0 },
-	{ "sound", VIRTIO_ID_SOUND, 4, 12, 0 },
-	{ "fs", VIRTIO_ID_FS, 2, VHOST_FS_CONFIG, 0 },
-	{ "i2c", VIRTIO_ID_I2C_ADAPTER, 1, 0, 0 },
-	{ "gpio", VIRTIO_ID_GPIO, 2, 8, 0 },
+	{ "net", VIRTIO_ID_NET, 2, VHOST_NET_CONFIG, VHOST_NET_HIDDEN, true },
+	{ "blk", VIRTIO_ID_BLOCK, 1, VHOST_BLK_CONFIG, 0, false },
+	{ "console", VIRTIO_ID_CONSOLE, 2, 12, 0, false },
+	{ "rng", VIRTIO_ID_RNG, 1, 0, 0, false },
+	{ "scsi", VIRTIO_ID_SCSI, 3, 36, 0, false },
+	{ "gpu", VIRTIO_ID_GPU, 2, 16, 0, false },
+	{ "input", VIRTIO_ID_INPUT, 2, 136, 0, false },
+	{ "vsock", VIRTIO_ID_VSOCK, 3, 8, 0, false },
+	{ "crypto", VIRTIO_ID_CRYPTO, 2, 56, 0, false },
+	{ "sound", VIRTIO_ID_SOUND, 4, 12, 0, false },
+	{ "fs", VIRTIO_ID_FS, 2, VHOST_FS_CONFIG, 0, false },
+	{ "i2c", VIRTIO_ID_I2C_ADAPTER, 1, 0, 0, false },
+	{ "gpio", VIRTIO_ID_GPIO, 2, 8, 0, false },
 };
 
 /**
@@ -155,7 +155,7 @@ uint32_t vhost_kind_own_config(const struct vhost_kind *kind,
 			return 0;
 		/* All queues but the first one, which is for urgent matters. */
 		requests = htole32(params->queues > 1 ? params->queues - 1 : 1);
-		strncpy((char *)config, params->tag, VHOST_FS_TAG);
+		memcpy(config, params->tag, strnlen(params->tag, VHOST_FS_TAG));
 		memcpy(config + VHOST_FS_TAG, &requests, sizeof(requests));
 		return VHOST_FS_CONFIG;
 	default:

@@ -16,6 +16,8 @@
  * @queues: how many queues it has by default
  * @config_size: bytes of its configuration space if nothing makes it longer
  * @hidden: features that are not for the back end alone to offer
+ * @in_order: back ends give buffers back in the order in which they came, and
+ *	nobody minds if one is lost
  */
 struct vhost_kind {
 	const char *name;
@@ -23,6 +25,7 @@ struct vhost_kind {
 	uint32_t queues;
 	uint32_t config_size;
 	uint64_t hidden;
+	bool in_order;
 };
 
 const struct vhost_kind *vhost_kind_find(const char *name);

@@ -9,14 +9,14 @@
  * is not to make eventfds itself. It reads no ring, for queue() below takes no
  * buffer.
  *
- * A device number in the driver's words is a region of one file in those of the
- * back end: "guest" and "user" addresses are both device addresses.
+ * Device addresses are what the back end calls guest addresses, and those that
+ * it calls user addresses as well: all of it is one region of one file.
  *
  * The back end may end at any time. If it kept notes of what it was working on
- * (INFLIGHT_SHMFD) the next one goes on from there and the driver notices
- * nothing; otherwise the device needs a reset. One that does not answer keeps
- * the memory that it may write to: the reset of the driver is then not finished
- * before it answers or ends.
+ * (INFLIGHT_SHMFD), or gives buffers back in order, the next one goes on from
+ * there and the driver notices nothing; otherwise the device needs a reset. One
+ * that does not answer keeps the memory that it may write to: the reset of the
+ * driver is then not finished before it answers or ends.
  */
 #include <endian.h>
 #include <errno.h>
@@ -27,6 +27,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 
 #include "internal.h"
 #include "models.h"
@@ -97,8 +98,6 @@ struct vhost_user {
 	int inflight_fd;
 	bool running;
 	bool resetting;
-	/* The user has been told that a back end that came was not usable. */
-	bool complained;
 };
 
 static bool vhost_user_has(const struct vhost_user *v, unsigned int protocol)
@@ -502,7 +501,11 @@ static void vhost_user_config_changed(void *arg)
 /* Can another back end go on where this one stops? */
 static bool vhost_user_survives(const struct vhost_user *v)
 {
-	return v->running && v->inflight_fd >= 0 &&
+	bool in_order = v->kind->in_order ||
+			vmsg_device_has_feature(v->dev, VMSG_F_IN_ORDER);
+
+	/* Where a packed ring was used up to is only in the device's head. */
+	return v->running && (v->inflight_fd >= 0 || in_order) &&
 	       !vmsg_device_has_feature(v->dev, VMSG_F_RING_PACKED);
 }
 
@@ -797,7 +800,7 @@ static int vhost_user_describe(struct vhost_user *v)
 		if (v->config_size && !vhost_user_has(v, VHOST_PROTO_CONFIG)) {
 			vmsg_warn("%s: the back end has no configuration space, which a %s device needs; say %s",
 				  v->params.path, kind->name,
-				  kind->device_id == 26 ? "--tag" :
+				  kind->device_id == VIRTIO_ID_FS ? "--tag" :
 				  "the right --device");
 			return -EINVAL;
 		}
