@@ -257,15 +257,24 @@ rebind() {
 		lbtool time "$bind_name" $bind_driver/bind && wait_for is_disk "$DISK"
 }
 
-bind() {
+# take_disk WAY: of virtio_blk, for rebind
+take_disk() {
 	"$1_start" || return 1
 	bind_driver=/sys/bus/virtio/drivers/virtio_blk
 	bind_name=$(basename "$(readlink -f "/sys/block/${DISK##*/}/device")")
-	rebind >/dev/null || return 1
+}
+
+bind() {
+	take_disk "$1" && rebind >/dev/null || return 1
 	for _ in $(seq $BIND_TURNS); do
 		bind_us=$(rebind) && echo "bind $1 $bind_us" >&3 || return 1
 	done
-	"$1_rebind" >/dev/null && echo "pairs $1 $pairs" >&3 &&
+	"$1_stop"
+}
+
+# Apart from the times, as probes in the kernel are not free.
+count() {
+	take_disk "$1" && "$1_rebind" >/dev/null && echo "pairs $1 $pairs" >&3 &&
 		echo "calls $1 $calls" >&3 && "$1_stop"
 }
 
@@ -397,7 +406,9 @@ for test; do
 		try blk null_blk
 		exec 3>&1
 		each blk null_blk ublk vduse nbd ours vhost_user ;;
-	bind)	each bind vduse ours vhost_user ;;
+	bind)
+		each bind vduse ours vhost_user
+		each count ours vhost_user vduse ;;
 	net)	each net tap_net ours_net ;;
 	# The one that nobody survives is the last one.
 	kill)	each kill_it ublk nbd ours vhost_user vduse ;;
