@@ -548,7 +548,7 @@ static int vhost_user_same(struct vhost_user *v)
 	if (v->own_config)
 		gone &= ~v->kind->hidden;
 	if (gone || v->max_queues < v->num_queues) {
-		vmsg_warn("%s: the new back end is not like the last one: it lacks features %#llx, or has %u queues instead of %u",
+		vmsg_warn("%s: the new back end is not like the last one: it lacks features %#llx, and has %u of %u queues",
 			  v->params.path, (unsigned long long)gone,
 			  v->max_queues, v->num_queues);
 		return -EPROTO;

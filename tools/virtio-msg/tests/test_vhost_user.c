@@ -628,11 +628,12 @@ static void test_leaves(struct rig *t)
 
 static void test_survives(struct rig *t)
 {
-	struct vmsg_vhost_params params = { 0 };
+	struct vmsg_vhost_params params = { .wait_ms = MEDIUM_WAIT_MS };
 	const struct seg segs[] = {
 		{ OUT, 8, 0 }, { IN, 8, VRING_DESC_F_WRITE },
 	};
 	uint32_t id, len;
+	unsigned int told;
 
 	rig_init(t);
 	t->f.protocol |= P(INFLIGHT_SHMFD);
@@ -663,14 +664,18 @@ static void test_survives(struct rig *t)
 	rig_run(t, 0);
 	ok(!t->f.old_notes && !t->f.queues[0].base,
 	   "another driver begins with new notes");
+
+	told = fake_times(&t->f, VHOST_SET_FEATURES);
 	t->f.features &= ~VMSG_BIT(BLK_FLUSH);
 	fake_tell(&t->f, 'k');
 	fake_tell(&t->f, 'l');
 	ok(until_do(fake_read(&t->f, &t->f.num_connections) == 3,
 		    bench_run(&t->b)), "one that lacks a feature");
+	ok(until_do(fake_closed(&t->f, &t->f.sock), bench_run(&t->b)) &&
+	   fake_times(&t->f, VHOST_SET_FEATURES) == told, "is not taken");
 	t->f.features |= VMSG_BIT(BLK_FLUSH);
-	ok(!fake_times(&t->f, 99) && status_becomes(t, S_RUNNING) &&
-	   t->f.num_connections >= 3, "is not taken");
+	ok(echoes(t, "four") && t->f.num_connections == 4 &&
+	   drv_status(&t->b, 0) == S_RUNNING, "but one that has it is");
 	rig_close(t);
 }
 

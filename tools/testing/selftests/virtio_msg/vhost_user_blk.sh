@@ -172,7 +172,8 @@ program_killed() {
 
 # has_queues N: no more than CPUs
 has_queues() {
-	same queues "$(ls "$DEVICE/block/${DISK##*/}/mq" | wc -l)" "$1" && works && end
+	same queues "$(find "$DEVICE/block/${DISK##*/}/mq/"* -maxdepth 0 | wc -l)" "$1" &&
+		works && end
 }
 
 queues() {
