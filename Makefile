@@ -74,6 +74,9 @@ figures: ## measure what Documentation/ says it costs, and write it there
 coverage: ## lines and branches of the drivers that unit tests reach, for Documentation/
 	@$(T)/coverage.sh --figures
 
+bench: ## what an I/O costs by us, ublk, VDUSE and NBD, for Documentation/
+	@$(T)/bench.sh
+
 bench-amp: ## the same for the AMP bus, against virtio-blk-pci of QEMU
 	@$(T)/bench-amp.sh
 
@@ -90,5 +93,5 @@ clean: ## remove build/ (downloads and kernels stay in the cache)
 	@echo "There is no target $@."; $(HELP); false
 
 .PHONY: help demo demo-amp demo-ffa check check-static check-kunit check-intree check-guest \
-	check-amp check-ffa check-fuzz fuzz hostile soak modules figures coverage bench-amp \
+	check-amp check-ffa check-fuzz fuzz hostile soak modules figures coverage bench bench-amp \
 	patch tools clean

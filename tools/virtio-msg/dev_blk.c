@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause
 /*
- * libvmsg: a block device (virtio-blk) on a file or a block device.
+ * libvmsg: a block device (virtio-blk) on a file or a block device, or on
+ * nothing at all, to measure what lies in front of it.
  *
  * Requests are served at once and in order, all that are there before the
  * driver is notified once.
@@ -31,6 +32,7 @@
 
 struct vmsg_blk {
 	struct vmsg_device *dev;
+	/* -1: nothing is kept, and nothing is read. */
 	int fd;
 	bool read_only;
 	bool regular;
@@ -76,7 +78,7 @@ static bool vmsg_blk_in_range(const struct vmsg_blk *blk, uint64_t sector,
 
 static uint8_t vmsg_blk_sync(struct vmsg_blk *blk)
 {
-	if (fdatasync(blk->fd) && errno != EINVAL)
+	if (blk->fd >= 0 && fdatasync(blk->fd) && errno != EINVAL)
 		return vmsg_blk_error(blk, "a flush", 0, errno);
 	return VIRTIO_BLK_S_OK;
 }
@@ -93,6 +95,8 @@ static uint8_t vmsg_blk_transfer(struct vmsg_blk *blk,
 		return VIRTIO_BLK_S_IOERR;
 	if (write && blk->read_only)
 		return VIRTIO_BLK_S_IOERR;
+	if (blk->fd < 0)
+		return VIRTIO_BLK_S_OK;
 	while (req->num) {
 		num = req->num < IOV_MAX ? req->num : IOV_MAX;
 		ret = write ? pwritev(blk->fd, req->iov, num, pos) :
@@ -145,7 +149,7 @@ static int vmsg_blk_clear(struct vmsg_blk *blk, uint64_t sector,
 	uint64_t len = sectors * VMSG_BLK_SECTOR;
 	int ret;
 
-	if (!len)
+	if (!len || blk->fd < 0)
 		return 0;
 	ret = vmsg_blk_fallocate(blk, !zero || unmap ? FALLOC_FL_PUNCH_HOLE :
 				 FALLOC_FL_ZERO_RANGE, pos, len);
@@ -320,7 +324,8 @@ static void vmsg_blk_release(struct vmsg_device *dev)
 
 	if (!blk->read_only)
 		vmsg_blk_sync(blk);
-	close(blk->fd);
+	if (blk->fd >= 0)
+		close(blk->fd);
 	free(blk);
 }
 
@@ -386,6 +391,11 @@ static int vmsg_blk_open(struct vmsg_blk *blk,
 	struct stat st;
 	off_t size;
 
+	blk->fd = -1;
+	if (!params->path) {
+		blk->capacity = params->size / VMSG_BLK_SECTOR;
+		return blk->capacity ? 0 : -ENODATA;
+	}
 	if (params->size && !params->read_only)
 		flags |= O_CREAT;
 	blk->fd = open(params->path, flags | O_CLOEXEC, 0600);
@@ -441,13 +451,14 @@ struct vmsg_device *vmsg_blk_add(struct vmsg_bus *bus, uint32_t num,
 		.num_queues = params->queues ? params->queues : 1,
 		.queue_sizes = sizes,
 	};
+	const char *path = params->path ? params->path : "null";
 	struct vmsg_blk *blk;
 	int ret = -ENOMEM;
 	uint32_t i;
 
 	if (!vmsg_blk_good_sizes(params)) {
 		vmsg_warn("blk %s: %u queues of %u descriptors are not possible; choose up to %u queues, and a power of two from 4 to 32768",
-			  params->path, desc.num_queues,
+			  path, desc.num_queues,
 			  params->queue_size ? params->queue_size :
 					       VMSG_BLK_QUEUE_SIZE,
 			  VMSG_BLK_MAX_QUEUES);
@@ -461,7 +472,7 @@ struct vmsg_device *vmsg_blk_add(struct vmsg_bus *bus, uint32_t num,
 	ret = vmsg_blk_open(blk, params);
 	if (ret) {
 		vmsg_warn("blk %s: cannot be used: %s; name a file or block device that is not empty, or give size= to have a file made",
-			  params->path, strerror(-ret));
+			  path, strerror(-ret));
 		goto err;
 	}
 	for (i = 0; i < desc.num_queues; i++)
@@ -486,7 +497,7 @@ struct vmsg_device *vmsg_blk_add(struct vmsg_bus *bus, uint32_t num,
 		return blk->dev;
 	ret = -errno;
 	vmsg_warn("blk %s: cannot be device %lld: %s; choose another number",
-		  params->path, num == VMSG_ANY_NUM ? -1LL : (long long)num,
+		  path, num == VMSG_ANY_NUM ? -1LL : (long long)num,
 		  strerror(-ret));
 
 err:
@@ -509,13 +520,14 @@ int vmsg_blk_resize(struct vmsg_device *dev, uint64_t size,
 		    enum vmsg_config_form form)
 {
 	struct vmsg_blk *blk = vmsg_device_priv(dev);
-	off_t room;
+	off_t room = size;
 
 	if (!size || size % VMSG_BLK_SECTOR || size > INT64_MAX)
 		return -EINVAL;
 	if (blk->regular && !blk->read_only && ftruncate(blk->fd, size))
 		return -errno;
-	room = lseek(blk->fd, 0, SEEK_END);
+	if (blk->fd >= 0)
+		room = lseek(blk->fd, 0, SEEK_END);
 	if (room < 0)
 		return -errno;
 	if (size > (uint64_t)room)
@@ -535,6 +547,10 @@ static int vmsg_blk_set(void *params, const char *key, const char *value)
 	if (!strcmp(key, "file")) {
 		blk->path = value;
 		return *value ? 0 : -EINVAL;
+	}
+	if (!strcmp(key, "null")) {
+		blk->null = true;
+		return *value ? -EINVAL : 0;
 	}
 	if (!strcmp(key, "size"))
 		return vmsg_number(value, INT64_MAX, &blk->size);
@@ -558,8 +574,8 @@ static struct vmsg_device *vmsg_blk_make(struct vmsg_bus *bus, uint32_t num,
 {
 	struct vmsg_blk_params *blk = params;
 
-	if (!blk->path) {
-		vmsg_warn("blk: there is no backing; say file=PATH");
+	if (!blk->path == !blk->null || (blk->null && !blk->size)) {
+		vmsg_warn("blk: say either file=PATH, or null and size=BYTES");
 		errno = EINVAL;
 		return NULL;
 	}
@@ -596,6 +612,7 @@ const struct vmsg_model vmsg_blk_model = {
 	.help =
 "  --blk file=PATH[,KEY[=VALUE]]...   block device on a file or block device\n"
 "      size=BYTES       make the file, or let it grow, to this size\n"
+"      null             in place of file=: keep nothing, read nothing\n"
 "      ro               read-only\n"
 "      queues=N         number of queues (1)\n"
 "      queue-size=N     descriptors of each queue (128)\n"

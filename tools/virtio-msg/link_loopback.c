@@ -99,6 +99,17 @@ static int vmsg_loopback_queue(struct vmsg_link *link, uint16_t dev_num,
 	return 0;
 }
 
+static int vmsg_loopback_memory(struct vmsg_link *link,
+				struct vmsg_memory *memory)
+{
+	struct vmsg_loopback *lb = vmsg_loopback_of(link);
+
+	memory->fd = lb->pool_fd;
+	memory->addr = lb->pool_addr;
+	memory->size = lb->pool_size;
+	return 0;
+}
+
 static void vmsg_loopback_close(struct vmsg_link *link)
 {
 	struct vmsg_loopback *lb = vmsg_loopback_of(link);
@@ -118,6 +129,7 @@ static const struct vmsg_link_ops vmsg_loopback_ops = {
 	.receive = vmsg_loopback_receive,
 	.map = vmsg_loopback_map,
 	.queue = vmsg_loopback_queue,
+	.memory = vmsg_loopback_memory,
 	.close = vmsg_loopback_close,
 };
 

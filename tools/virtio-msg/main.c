@@ -4,25 +4,17 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "control.h"
 #include "models.h"
 #include "opts.h"
+#include "program.h"
 
 #define MAIN_VERSION	"0.1"
 #define MAIN_MAX_SPECS	1024
-/* How long devices get at the end to let go of the memory. */
-#define MAIN_LEAVE_MS	3000
-#define MAIN_POLL_MS	10
 
 enum {
 	OPT_LINK = 1,
@@ -37,6 +29,7 @@ enum {
 	OPT_DIALECT,
 	OPT_CONTROL,
 	OPT_STATS,
+	OPT_POLL,
 	OPT_HELP,
 	OPT_VERSION,
 	/* Beyond, and beyond "?": the models, in the order of vmsg_models. */
@@ -56,6 +49,7 @@ static const struct option main_options[] = {
 	{ "dialect", required_argument, NULL, OPT_DIALECT },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "stats", no_argument, NULL, OPT_STATS },
+	{ "poll", required_argument, NULL, OPT_POLL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 };
@@ -94,6 +88,8 @@ static const char main_help_end[] =
 "\n"
 "  --control PATH           take commands from a FIFO, one a line: add, remove,\n"
 "                           needs-reset, stats, quit, and those of the models\n"
+"  --poll N                 look N times for more to do before going to sleep\n"
+"                           (1 on a machine with one processor, else 0)\n"
 "  --stats                  print counters at the end\n"
 "  --help, --version\n"
 "\n"
@@ -116,32 +112,9 @@ struct main_state {
 	} specs[MAIN_MAX_SPECS];
 	unsigned int num_specs;
 
-	struct vmsg_loop *loop;
-	struct vmsg_bus *bus;
+	struct program program;
 	struct control *control;
-	struct vmsg_watch signals;
-	bool bus_dead;
 };
-
-static void main_signal(void *arg, uint32_t events)
-{
-	struct main_state *state = arg;
-	struct signalfd_siginfo info;
-
-	(void)events;
-	if (read(state->signals.fd, &info, sizeof(info)) == sizeof(info))
-		vmsg_loop_stop(state->loop, 0);
-}
-
-static void main_dead(void *arg, int error)
-{
-	struct main_state *state = arg;
-
-	vmsg_warn("the bus has ended: %s; see the kernel log and start again",
-		  strerror(-error));
-	state->bus_dead = true;
-	vmsg_loop_stop(state->loop, error);
-}
 
 static int main_add_spec(struct main_state *state, const char *model,
 			 char *text)
@@ -154,17 +127,6 @@ static int main_add_spec(struct main_state *state, const char *model,
 	state->specs[state->num_specs].model = model;
 	state->specs[state->num_specs++].text = text;
 	return 0;
-}
-
-static int main_number(const char *option, const char *text, uint64_t max,
-		       uint64_t *value)
-{
-	int ret = vmsg_number(text, max, value);
-
-	if (ret)
-		vmsg_warn("--%s cannot be '%s': %s", option, text,
-			  strerror(-ret));
-	return ret;
 }
 
 static int main_link(struct main_state *state, char *text)
@@ -246,7 +208,7 @@ static int main_option(struct main_state *state, int opt, int argc,
 	case OPT_LINK:
 		return main_link(state, optarg);
 	case OPT_POOL_SIZE:
-		ret = main_number("pool-size", optarg, UINT64_MAX, &number);
+		ret = program_number("pool-size", optarg, UINT64_MAX, &number);
 		if (!ret) {
 			state->lb.pool_size = number;
 			state->iv.pool_size = number;
@@ -258,7 +220,7 @@ static int main_option(struct main_state *state, int opt, int argc,
 		break;
 	case OPT_MAX_MSG_SIZE:
 		state->lb_only = "max-msg-size";
-		ret = main_number("max-msg-size", optarg, UINT32_MAX, &number);
+		ret = program_number("max-msg-size", optarg, UINT32_MAX, &number);
 		if (!ret)
 			state->lb.max_msg_size = number;
 		break;
@@ -273,7 +235,7 @@ static int main_option(struct main_state *state, int opt, int argc,
 		break;
 	case OPT_TIMEOUT_MS:
 		state->lb_only = "timeout-ms";
-		ret = main_number("timeout-ms", optarg, UINT32_MAX, &number);
+		ret = program_number("timeout-ms", optarg, UINT32_MAX, &number);
 		if (!ret)
 			state->lb.timeout_ms = number;
 		break;
@@ -289,6 +251,11 @@ static int main_option(struct main_state *state, int opt, int argc,
 		break;
 	case OPT_STATS:
 		state->stats = true;
+		break;
+	case OPT_POLL:
+		ret = program_number("poll", optarg, UINT32_MAX, &number);
+		if (!ret)
+			state->bus_params.looks = number;
 		break;
 	case OPT_HELP:
 		main_print_help();
@@ -334,154 +301,68 @@ static int main_parse(struct main_state *state, int argc, char **argv)
 	return 0;
 }
 
-/*
- * The kernel may wait for us while it reclaims memory: be in memory, and do not
- * start such a reclaim ourselves.
- */
-static void main_protect(void)
-{
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
-		vmsg_warn("note: memory cannot be locked: %s; under memory pressure this may stall (see RLIMIT_MEMLOCK)",
-			  strerror(errno));
-#ifdef PR_SET_IO_FLUSHER
-	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
-		vmsg_warn("note: not marked as I/O flusher: %s; under memory pressure this may stall (needs CAP_SYS_RESOURCE)",
-			  strerror(errno));
-#endif
-}
-
-static int main_watch_signals(struct main_state *state)
-{
-	sigset_t set;
-
-	/* A write to a pipe that nobody reads is an error, not the end. */
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	state->signals.fn = main_signal;
-	state->signals.arg = state;
-	state->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (state->signals.fd < 0)
-		return -errno;
-	return vmsg_loop_watch(state->loop, &state->signals, EPOLLIN);
-}
-
 static int main_open(struct main_state *state)
 {
 	struct vmsg_link *link;
 	int ret;
 
-	state->loop = vmsg_loop_new();
-	if (!state->loop)
-		return -errno;
-	ret = main_watch_signals(state);
+	ret = program_open(&state->program);
 	if (ret)
 		return ret;
 	link = state->ivshmem ? vmsg_ivshmem_open(&state->iv) :
 				vmsg_loopback_open(&state->lb);
 	if (!link)
 		return -errno;
-	state->bus_params.dead = main_dead;
-	state->bus_params.arg = state;
-	state->bus = vmsg_bus_new(state->loop, link, &state->bus_params);
-	if (!state->bus) {
-		ret = -errno;
-		vmsg_warn("cannot make a bus: %s", strerror(-ret));
-		link->ops->close(link);
-		return ret;
-	}
-	return 0;
+	return program_add_bus(&state->program, link, &state->bus_params);
 }
 
 static int main_start(struct main_state *state)
 {
+	struct vmsg_bus *bus = state->program.bus;
 	struct vmsg_device *dev;
 	unsigned int i;
-	uint32_t from;
 	int ret;
 
 	for (i = 0; i < state->num_specs; i++) {
-		ret = opts_add(state->bus, state->specs[i].model,
+		ret = opts_add(bus, state->specs[i].model,
 			       state->specs[i].text, &dev);
 		if (ret)
 			return ret;
 	}
-	state->control = control_open(state->bus, state->control_path);
+	state->control = control_open(bus, state->control_path);
 	if (!state->control)
 		return -EINVAL;
-	printf("ready: %s, devices", vmsg_bus_link(state->bus)->name);
-	for (from = 0; (dev = vmsg_bus_next(state->bus, from));
-	     from = vmsg_device_num(dev) + 1)
-		printf(" %u", vmsg_device_num(dev));
-	putchar('\n');
-	fflush(stdout);
+	program_ready(&state->program);
 	return 0;
-}
-
-static int main_ms_since(const struct timespec *start)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - start->tv_sec) * 1000 +
-	       (now.tv_nsec - start->tv_nsec) / 1000000;
-}
-
-/*
- * Say goodbye. The driver side sends nothing more to a device that has been
- * announced as removed, and the end of the link removes what is left.
- */
-static void main_leave(struct main_state *state)
-{
-	struct timespec start;
-	int ms = 0;
-
-	if (state->stats)
-		vmsg_bus_print_stats(state->bus, stdout);
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	control_leave_all(state->bus);
-	while (!state->bus_dead && ms < MAIN_LEAVE_MS) {
-		if (!control_reap(state->bus, false))
-			return;
-		if (vmsg_loop_once(state->loop, MAIN_POLL_MS) < 0)
-			break;
-		ms = main_ms_since(&start);
-	}
-	if (!state->bus_dead)
-		vmsg_warn("note: devices are still busy after %d ms; they are cut off",
-			  MAIN_LEAVE_MS);
-	control_reap(state->bus, true);
 }
 
 int main(int argc, char **argv)
 {
 	static struct main_state state = {
 		.bus_params.features = VMSG_RING_FEATURES_DEFAULT,
-		.signals.fd = -1,
+		.program.signals.fd = -1,
 	};
 	int ret;
 
 	vmsg_log_name = "virtio-msg-device";
+	/* The only processor is what the driver needs to give us more. */
+	state.bus_params.looks = sysconf(_SC_NPROCESSORS_ONLN) == 1;
 	ret = main_parse(&state, argc, argv);
 	if (ret)
 		return ret < 0 ? 2 : 0;
 	/* Only of the loopback is the driver side in this kernel. */
 	if (!state.ivshmem)
-		main_protect();
+		program_protect();
 	ret = main_open(&state);
 	if (!ret)
 		ret = main_start(&state);
 	if (!ret) {
-		ret = vmsg_loop_run(state.loop);
-		main_leave(&state);
+		ret = vmsg_loop_run(state.program.loop);
+		if (state.stats)
+			vmsg_bus_print_stats(state.program.bus, stdout);
+		program_leave(&state.program);
 	}
 	control_close(state.control);
-	vmsg_bus_free(state.bus);
-	if (state.signals.fd >= 0)
-		close(state.signals.fd);
-	vmsg_loop_free(state.loop);
+	program_close(&state.program);
 	return ret ? 1 : 0;
 }

@@ -66,8 +66,9 @@ void vmsg_kit_say(const char *fmt, ...) VMSG_PRINTF(1, 2);
 
 /**
  * struct vmsg_blk_params - a block device
- * @path: file or block device that keeps the data
+ * @path: file or block device that keeps the data, NULL = nothing does
  * @size: bytes; a file is made or grown to it. 0 = as large as @path is
+ * @null: the command line says that nothing is to keep the data
  * @read_only: refuse writes
  * @queues: number of queues, 0 = 1
  * @queue_size: descriptors of each, 0 = 128
@@ -77,6 +78,7 @@ void vmsg_kit_say(const char *fmt, ...) VMSG_PRINTF(1, 2);
 struct vmsg_blk_params {
 	const char *path;
 	uint64_t size;
+	bool null;
 	bool read_only;
 	uint32_t queues;
 	uint32_t queue_size;

@@ -86,6 +86,18 @@ void vmsg_loop_stop(struct vmsg_loop *loop, int result);
 /* Link ------------------------------------------------------------------- */
 
 /**
+ * struct vmsg_memory - shared memory as something to give to other processes
+ * @fd: the file that it is, from its first byte on; it stays the link's
+ * @addr: device address of the first byte
+ * @size: bytes
+ */
+struct vmsg_memory {
+	int fd;
+	uint64_t addr;
+	uint64_t size;
+};
+
+/**
  * struct vmsg_link_ops - what a carrier of frames can do
  * @wake: &vmsg_link.fd has events: take note of them and clear them. Called
  *	before all others then. Optional.
@@ -104,6 +116,7 @@ void vmsg_loop_stop(struct vmsg_loop *loop, int result);
  *	that a driver names, so it has to be quick, and must not overflow.
  * @queue: tie the notifications of an enabled queue to eventfds; -1 for either
  *	of them = by messages. Optional: without, all notifications are messages.
+ * @memory: where the shared memory is, if it is one file. Optional.
  * @close: give everything back, the link itself included.
  */
 struct vmsg_link_ops {
@@ -114,6 +127,7 @@ struct vmsg_link_ops {
 	void *(*map)(struct vmsg_link *link, uint64_t addr, uint64_t len);
 	int (*queue)(struct vmsg_link *link, uint16_t dev_num, uint32_t index,
 		     int kick_fd, int used_fd);
+	int (*memory)(struct vmsg_link *link, struct vmsg_memory *memory);
 	void (*close)(struct vmsg_link *link);
 };
 
@@ -195,11 +209,14 @@ struct vmsg_link *vmsg_ivshmem_open(const struct vmsg_ivshmem_params *params);
  * @legacy_enable: serve drivers of the proposal's text v1, which have no enable
  *	bit in SET_VQUEUE: configured queues are enabled at DRIVER_OK
  * @rfc: speak the dialect of the RFC of late 2025, in frames of 48 bytes
+ * @looks: how often to look for more buffers before going to sleep, each time
+ *	after others were let run on this processor
  * @dead: called with @arg when the link has ended; optional
  * @arg: for @dead
  */
 struct vmsg_bus_params {
 	uint64_t features;
+	unsigned int looks;
 	bool messages;
 	bool legacy_enable;
 	bool rfc;

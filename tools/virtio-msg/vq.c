@@ -10,11 +10,14 @@
  * Kicks are asked for only while the model has found the ring empty: the pop
  * that finds nothing arms the kick and looks once more. A model that leaves
  * buffers in the ring on purpose is not called again until it has emptied it.
+ * Before that the driver is told what it has got back: buffers that it adds
+ * meanwhile need no kick.
  *
  * A ring that makes no sense is never touched again: the queue is broken, the
  * device needs a reset, and all other devices go on.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -149,7 +152,9 @@ static void vmsg_vq_tie(struct vmsg_vq *vq)
 	kick = !vmsg_device_has_feature(dev, VMSG_F_NOTIFICATION_DATA);
 	ret = vmsg_vq_make_fds(vq);
 	if (!ret && kick) {
-		ret = vmsg_loop_watch(dev->bus->loop, &vq->kick, EPOLLIN);
+		/* Edges are enough: nobody has to read the eventfd then. */
+		ret = vmsg_loop_watch(dev->bus->loop, &vq->kick,
+				      EPOLLIN | EPOLLET);
 		vq->kick_watched = !ret;
 	}
 	if (!ret)
@@ -258,11 +263,8 @@ void vmsg_vq_kick(struct vmsg_vq *vq)
 static void vmsg_vq_kick_fd(void *arg, uint32_t events)
 {
 	struct vmsg_vq *vq = arg;
-	uint64_t count;
 
 	(void)events;
-	if (read(vq->kick.fd, &count, sizeof(count)) != sizeof(count))
-		return;
 	vq->num_kicks++;
 	vmsg_vq_kick(vq);
 }
@@ -314,6 +316,24 @@ static void vmsg_vq_free_slot(struct vmsg_vq *vq, struct vmsg_slot *slot)
 	vq->free = slot;
 }
 
+/*
+ * The model has come to the end of the ring. A driver that shares the processor
+ * with us adds buffers only while it is let run.
+ */
+static int vmsg_vq_look_again(struct vmsg_vq *vq, struct vmsg_slot *slot)
+{
+	unsigned int looks = vq->dev->bus->params.looks;
+	int ret;
+
+	vmsg_vq_notify(vq);
+	ret = vq->ring->pop(vq, slot);
+	while (!ret && looks--) {
+		sched_yield();
+		ret = vq->ring->pop(vq, slot);
+	}
+	return ret;
+}
+
 /**
  * vmsg_vq_pop() - take the next buffer
  * @vq: the queue
@@ -338,6 +358,8 @@ struct vmsg_elem *vmsg_vq_pop(struct vmsg_vq *vq)
 		return NULL;
 	}
 	ret = vq->ring->pop(vq, slot);
+	if (!ret && vq->running && vq->pushed)
+		ret = vmsg_vq_look_again(vq, slot);
 	if (!ret && !vq->armed) {
 		vq->armed = true;
 		if (vq->ring->kick_on(vq))

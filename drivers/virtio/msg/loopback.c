@@ -247,6 +247,15 @@ static void vmsg_lb_used_queue(struct file *file, wait_queue_head_t *wqh,
 	add_wait_queue(wqh, &q->wait);
 }
 
+static void vmsg_lb_queue_free_rcu(struct rcu_head *rcu)
+{
+	struct vmsg_lb_queue *q = container_of(rcu, struct vmsg_lb_queue, rcu);
+
+	if (q->kick)
+		eventfd_ctx_put(q->kick);
+	kfree(q);
+}
+
 static void vmsg_lb_queue_free(struct vmsg_lb_queue *q)
 {
 	u64 count;
@@ -258,11 +267,11 @@ static void vmsg_lb_queue_free(struct vmsg_lb_queue *q)
 		irq_work_sync(&q->work);
 		eventfd_ctx_put(q->used);
 	}
-	/* Kicks may still be signalling it. */
-	synchronize_rcu();
-	if (q->kick)
-		eventfd_ctx_put(q->kick);
-	kfree(q);
+	/*
+	 * Kicks may still be signalling it. They are not waited for: a driver
+	 * that binds again waits for the program, which is here.
+	 */
+	call_rcu(&q->rcu, vmsg_lb_queue_free_rcu);
 }
 
 static void vmsg_lb_device_gone(struct virtio_msg_bus *bus, u16 dev_num)
@@ -878,7 +887,20 @@ static struct miscdevice vmsg_lb_misc = {
 	.fops = &vmsg_lb_fops,
 	.mode = 0600,
 };
-module_misc_device(vmsg_lb_misc);
+
+static int __init vmsg_lb_init(void)
+{
+	return misc_register(&vmsg_lb_misc);
+}
+module_init(vmsg_lb_init);
+
+static void __exit vmsg_lb_exit(void)
+{
+	misc_deregister(&vmsg_lb_misc);
+	/* vmsg_lb_queue_free_rcu() may not have run for the last ones. */
+	rcu_barrier();
+}
+module_exit(vmsg_lb_exit);
 
 MODULE_DESCRIPTION("virtio-msg loopback bus: virtio devices made by programs");
 MODULE_LICENSE("GPL");

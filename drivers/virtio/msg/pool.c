@@ -6,8 +6,8 @@
  * bus driver makes it and says where it lies; rings are allocated in it and
  * buffers are copied through it, so the peer never sees anything else. Mapping
  * runs in any context and never sleeps: addresses come from the kernel's IOVA
- * allocator with its per-CPU caches, and when there is no room the driver gets
- * an error and tries again later.
+ * allocator, by way of a few spares of the usual sizes, and when there is no
+ * room the driver gets an error and tries again later.
  *
  * The pool belongs to the bus driver, the places in it to whoever mapped them.
  * Each device has a client that says whether its places can be trusted to stay
@@ -37,6 +37,25 @@
 #define VMSG_CHUNK_SHIFT	9
 #define VMSG_CHUNK		BIT(VMSG_CHUNK_SHIFT)
 
+/* Sizes that there are spares of: a granule and a page. */
+#define VMSG_SPARE_SIZES	2
+/* How many, in sets for one processor and those that share it. */
+#define VMSG_SPARES		63
+#define VMSG_SPARE_SETS		8
+
+/**
+ * struct vmsg_spares - places that were given back and can be taken at once
+ * @num: where the end of the list should be
+ * @granule: first granule of each, 0 = none; changed by single operations
+ *
+ * Nobody owns a set, and who finds no room elsewhere takes the spares of all. So
+ * @num may be wrong, and then there seems to be no spare, or no room for one.
+ */
+struct vmsg_spares {
+	unsigned int num;
+	unsigned long granule[VMSG_SPARES];
+} ____cacheline_aligned_in_smp;
+
 /**
  * struct virtio_msg_pool - memory shared with a peer
  * @vaddr: where this kernel sees it
@@ -44,6 +63,7 @@
  * @size: bytes
  * @iovad: which granules are taken. Granule 0 never is: an address of 0 would
  *	look like none, and it is what a grave maps to.
+ * @spares: places that @iovad takes for taken, by size and set
  * @used: bytes that are taken
  * @full: how often there was no room
  * @origins: physical address behind each granule that is mapped, in chunks that
@@ -54,6 +74,7 @@ struct virtio_msg_pool {
 	u64 address;
 	size_t size;
 	struct iova_domain iovad;
+	struct vmsg_spares spares[VMSG_SPARE_SIZES][VMSG_SPARE_SETS];
 	atomic_long_t used;
 	atomic_long_t full;
 	phys_addr_t *origins[];
@@ -98,7 +119,92 @@ void *vmsg_pool_vaddr(struct virtio_msg_pool *pool, u64 address, size_t size)
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_vaddr);
 
-static dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, size_t size)
+/*
+ * Spares
+ */
+
+#define VMSG_PAGE_GRANULES	(PAGE_SIZE >> VMSG_GRANULE_SHIFT)
+
+/* The spares of @n granules that are nearest, or NULL. */
+static struct vmsg_spares *vmsg_pool_spares(struct virtio_msg_pool *pool,
+					    unsigned long n)
+{
+	unsigned int set = raw_smp_processor_id() % VMSG_SPARE_SETS;
+
+	if (n == 1)
+		return &pool->spares[0][set];
+	return n == VMSG_PAGE_GRANULES ? &pool->spares[1][set] : NULL;
+}
+
+static unsigned long vmsg_pool_take_spare(struct virtio_msg_pool *pool,
+					  unsigned long n)
+{
+	struct vmsg_spares *spares = vmsg_pool_spares(pool, n);
+	unsigned int num = spares ? READ_ONCE(spares->num) : 0;
+
+	if (!num)
+		return 0;
+	WRITE_ONCE(spares->num, num - 1);
+	return xchg(&spares->granule[num - 1], 0);
+}
+
+static bool vmsg_pool_give_spare(struct virtio_msg_pool *pool,
+				 unsigned long pfn, unsigned long n)
+{
+	struct vmsg_spares *spares = vmsg_pool_spares(pool, n);
+	unsigned int num = spares ? READ_ONCE(spares->num) : VMSG_SPARES;
+
+	if (num == VMSG_SPARES)
+		return false;
+	WRITE_ONCE(spares->num, num + 1);
+	return !cmpxchg(&spares->granule[num], 0, pfn);
+}
+
+static void vmsg_pool_drop_set(struct virtio_msg_pool *pool,
+			       struct vmsg_spares *spares, unsigned long n)
+{
+	unsigned long pfn;
+	unsigned int i;
+
+	for (i = 0; i < VMSG_SPARES; i++) {
+		pfn = xchg(&spares->granule[i], 0);
+		if (pfn)
+			free_iova_fast(&pool->iovad, pfn, n);
+	}
+	WRITE_ONCE(spares->num, 0);
+}
+
+static void vmsg_pool_drop_spares(struct virtio_msg_pool *pool)
+{
+	unsigned int set;
+
+	for (set = 0; set < VMSG_SPARE_SETS; set++) {
+		vmsg_pool_drop_set(pool, &pool->spares[0][set], 1);
+		vmsg_pool_drop_set(pool, &pool->spares[1][set],
+				   VMSG_PAGE_GRANULES);
+	}
+}
+
+static unsigned long vmsg_pool_find(struct virtio_msg_pool *pool,
+				    unsigned long n)
+{
+	unsigned long limit = (pool->size >> VMSG_GRANULE_SHIFT) - 1;
+	unsigned long pfn = vmsg_pool_take_spare(pool, n);
+
+	if (likely(pfn))
+		return pfn;
+	pfn = alloc_iova_fast(&pool->iovad, n, limit, true);
+	if (likely(pfn))
+		return pfn;
+	vmsg_pool_drop_spares(pool);
+	return alloc_iova_fast(&pool->iovad, n, limit, true);
+}
+
+/*
+ * Places
+ */
+
+static __always_inline dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, size_t size)
 {
 	unsigned long n = vmsg_pool_granules(size);
 	unsigned long pfn;
@@ -106,8 +212,7 @@ static dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, size_t size)
 	/* The allocator rounds up and would overflow beyond reason. */
 	if (!size || size > pool->size)
 		return DMA_MAPPING_ERROR;
-	pfn = alloc_iova_fast(&pool->iovad, n,
-			      (pool->size >> VMSG_GRANULE_SHIFT) - 1, true);
+	pfn = vmsg_pool_find(pool, n);
 	if (!pfn) {
 		atomic_long_inc(&pool->full);
 		return DMA_MAPPING_ERROR;
@@ -119,23 +224,20 @@ static dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, size_t size)
 static void vmsg_pool_give(struct virtio_msg_pool *pool, dma_addr_t address,
 			   size_t size)
 {
+	unsigned long pfn = vmsg_pool_granule(pool, address);
 	unsigned long n = vmsg_pool_granules(size);
 
 	atomic_long_sub(n << VMSG_GRANULE_SHIFT, &pool->used);
-	free_iova_fast(&pool->iovad, vmsg_pool_granule(pool, address), n);
+	if (!vmsg_pool_give_spare(pool, pfn, n))
+		free_iova_fast(&pool->iovad, pfn, n);
 }
 
-/* Gives a place back, or keeps it while its device may still write there. */
-static void vmsg_pool_release(struct vmsg_pool_client *client,
-			      dma_addr_t address, size_t size)
+static noinline void vmsg_pool_keep(struct vmsg_pool_client *client,
+				    dma_addr_t address, size_t size)
 {
-	struct vmsg_suspect *suspect;
+	struct vmsg_suspect *suspect = kmalloc(sizeof(*suspect),
+					       GFP_ATOMIC | __GFP_NOWARN);
 
-	if (READ_ONCE(client->state) != VMSG_POOL_SUSPECT) {
-		vmsg_pool_give(client->pool, address, size);
-		return;
-	}
-	suspect = kmalloc(sizeof(*suspect), GFP_ATOMIC | __GFP_NOWARN);
 	/* Without a note of it the place is lost until the bus ends. */
 	if (!suspect)
 		return;
@@ -143,6 +245,16 @@ static void vmsg_pool_release(struct vmsg_pool_client *client,
 	suspect->size = size;
 	guard(spinlock_irqsave)(&client->lock);
 	list_add(&suspect->node, &client->suspects);
+}
+
+/* Gives a place back, or keeps it while its device may still write there. */
+static void vmsg_pool_release(struct vmsg_pool_client *client,
+			      dma_addr_t address, size_t size)
+{
+	if (READ_ONCE(client->state) != VMSG_POOL_SUSPECT)
+		vmsg_pool_give(client->pool, address, size);
+	else
+		vmsg_pool_keep(client, address, size);
 }
 
 /**
@@ -195,29 +307,71 @@ static phys_addr_t *vmsg_pool_origin(struct virtio_msg_pool *pool,
 	return chunk ? &chunk[granule & (VMSG_CHUNK - 1)] : NULL;
 }
 
+/* Nobody has needed the chunk of @slot before. */
+static noinline phys_addr_t *vmsg_pool_make_chunk(phys_addr_t **slot)
+{
+	phys_addr_t *chunk, *other;
+
+	chunk = kcalloc(VMSG_CHUNK, sizeof(*chunk), GFP_ATOMIC | __GFP_NOWARN);
+	if (!chunk)
+		return NULL;
+	other = cmpxchg(slot, NULL, chunk);
+	if (!other)
+		return chunk;
+	kfree(chunk);
+	return other;
+}
+
 static bool vmsg_pool_set_origin(struct virtio_msg_pool *pool,
 				 dma_addr_t address, phys_addr_t phys,
 				 size_t size)
 {
 	unsigned long first = vmsg_pool_granule(pool, address);
-	unsigned long n = vmsg_pool_granules(size);
+	unsigned long end = first + vmsg_pool_granules(size);
 	phys_addr_t **slot, *chunk;
-	unsigned long i;
+	unsigned long chunk_end;
 
-	for (i = 0; i < n; i++) {
-		slot = &pool->origins[(first + i) >> VMSG_CHUNK_SHIFT];
-		if (unlikely(!READ_ONCE(*slot))) {
-			chunk = kcalloc(VMSG_CHUNK, sizeof(*chunk),
-					GFP_ATOMIC | __GFP_NOWARN);
-			if (!chunk)
-				return false;
-			if (cmpxchg(slot, NULL, chunk))
-				kfree(chunk);
-		}
-		*vmsg_pool_origin(pool, first + i) =
-			phys + (i << VMSG_GRANULE_SHIFT);
+	while (first < end) {
+		slot = &pool->origins[first >> VMSG_CHUNK_SHIFT];
+		chunk = READ_ONCE(*slot);
+		if (unlikely(!chunk))
+			chunk = vmsg_pool_make_chunk(slot);
+		if (!chunk)
+			return false;
+		chunk_end = min(end, round_down(first, VMSG_CHUNK) + VMSG_CHUNK);
+		for (; first < chunk_end; first++, phys += VMSG_GRANULE)
+			chunk[first & (VMSG_CHUNK - 1)] = phys;
 	}
 	return true;
+}
+
+/*
+ * Whole pages have functions of their own, which are made for the processor at
+ * hand and never worse than those for any number of bytes.
+ */
+static bool vmsg_pool_whole_pages(const void *a, const void *b, size_t size)
+{
+	return PAGE_ALIGNED((unsigned long)a | (unsigned long)b | size);
+}
+
+static void vmsg_pool_copy(void *to, const void *from, size_t size)
+{
+	if (!vmsg_pool_whole_pages(to, from, size)) {
+		memcpy(to, from, size);
+		return;
+	}
+	for (; size; size -= PAGE_SIZE, to += PAGE_SIZE, from += PAGE_SIZE)
+		copy_page(to, from);
+}
+
+static void vmsg_pool_clear(void *place, size_t size)
+{
+	if (!vmsg_pool_whole_pages(place, place, size)) {
+		memset(place, 0, size);
+		return;
+	}
+	for (; size; size -= PAGE_SIZE, place += PAGE_SIZE)
+		clear_page(place);
 }
 
 /* What happens to a driver's buffer. */
@@ -234,10 +388,10 @@ static void vmsg_pool_move_piece(void *place, void *buf, size_t size,
 {
 	switch (move) {
 	case VMSG_POOL_TO_DEVICE:
-		memcpy(place, buf, size);
+		vmsg_pool_copy(place, buf, size);
 		break;
 	case VMSG_POOL_FROM_DEVICE:
-		memcpy(buf, place, size);
+		vmsg_pool_copy(buf, place, size);
 		break;
 	case VMSG_POOL_POISON:
 		memset(buf, VMSG_POISON, size);
@@ -311,7 +465,7 @@ static dma_addr_t vmsg_pool_map_page(union virtio_map map, struct page *page,
 	 */
 	place = vmsg_pool_vaddr(pool, address, size);
 	if (dir == DMA_FROM_DEVICE || (attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		memset(place, 0, size);
+		vmsg_pool_clear(place, size);
 	else
 		vmsg_pool_move(place, phys, size, VMSG_POOL_TO_DEVICE);
 	return address;
@@ -389,7 +543,7 @@ static void *vmsg_pool_alloc(union virtio_map map, size_t size,
 	if (*address == DMA_MAPPING_ERROR)
 		return NULL;
 	place = vmsg_pool_vaddr(client->pool, *address, size);
-	memset(place, 0, size);
+	vmsg_pool_clear(place, size);
 	return place;
 }
 

@@ -47,6 +47,19 @@ common=(--add "$dir:/selftests" --add "$ROOT/$page:/selftests/${page##*/}"
 	--mod virtio_blk --mod virtio-rng)
 stock=()
 common+=(--bin socat --mod vmw_vsock_virtio_transport --mod virtio_scsi --mod sd_mod)
+# Back ends of vhost-user, where this Debian has them, and DPDK's drivers, which
+# are libraries with libraries of their own.
+for p in qemu-storage-daemon qemu-img dpdk-testpmd setfattr getfattr \
+	/usr/lib/qemu/virtiofsd; do
+	! command -v "$p" >/dev/null || common+=(--bin "$p")
+done
+for p in /usr/lib/*/dpdk/pmds-*/librte_{mempool_ring,net_vhost}.so.*.*; do
+	[[ -e $p ]] || continue
+	common+=(--add "$p:/usr/bin/${p##*/}")
+	while read -r lib; do
+		common+=(--add "$lib:$lib")
+	done < <(ldd "$p" | sed -n 's,.* => \(/[^ ]*librte[^ ]*\) .*,\1,p')
+done
 for m in "$ko"/*.ko; do
 	stock+=(--ko "$m")
 done
@@ -63,7 +76,7 @@ use_kinds() {
 	eval "$("$HERE/kinds-kernel.sh")"
 	words+=(--kernel "${VMLINUZ:?}" --modroot "${MODROOT:?}")
 	for m in virtio_msg_loopback i2c-virtio at24 gpio-virtio 9p 9pnet_virtio \
-		virtio_blk virtio-rng; do
+		virtiofs virtio_blk virtio-rng; do
 		words+=(--mod "$m")
 	done
 	for ((i = 0; i < ${#common[@]}; i += 2)); do

@@ -3,8 +3,8 @@
 #
 # kinds-kernel.sh: builds the newest packaged source, with ours in it, as a small
 # kernel for x86 that has what Debian's own kernels leave out: the drivers of some
-# kinds of devices (I2C, GPIO), and the test of suspend. Prints what guest.sh needs
-# to boot it, as shell assignments: VMLINUZ=... MODROOT=...
+# kinds of devices (I2C, GPIO, virtiofs), and the test of suspend. Prints what
+# guest.sh needs to boot it, as shell assignments: VMLINUZ=... MODROOT=...
 
 . "$(dirname "$0")/lib.sh"
 
@@ -18,6 +18,7 @@ KINDS=("${SMALL[@]}" NR_CPUS=4 PRINTK_TIME=y BUG=y KALLSYMS=y TTY=y
 	INPUT=y INPUT_EVDEV=m VIRTIO_INPUT=m VIRTIO_BALLOON=m
 	I2C=y I2C_CHARDEV=m I2C_VIRTIO=m NVMEM=y EEPROM_AT24=m
 	NET=y NET_9P=m NET_9P_VIRTIO=m NETWORK_FILESYSTEMS=y 9P_FS=m
+	FUSE_FS=m VIRTIO_FS=m TMPFS_XATTR=y NAMESPACES=y SECCOMP=y SECCOMP_FILTER=y
 	GPIOLIB=y GPIO_CDEV=y GPIO_CDEV_V1=y GPIO_VIRTIO=m
 	SUSPEND=y PM_DEBUG=y PM_SLEEP_DEBUG=y)
 

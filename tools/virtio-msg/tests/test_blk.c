@@ -50,7 +50,7 @@ static void disk_open(struct disk *d, struct vmsg_blk_params *params,
 		if (write(d->fd, block, sizeof(block)) != sizeof(block))
 			abort();
 	}
-	params->path = d->path;
+	params->path = params->null ? NULL : d->path;
 	bench_open(&d->b, &bench_params);
 	d->dev = vmsg_blk_add(d->b.bus, 0, params);
 	if (!d->dev)
@@ -272,6 +272,37 @@ static void test_read_only(void)
 }
 
 /* Requests that are not requests. */
+static void test_null(void)
+{
+	struct vmsg_blk_params params = { .null = true, .size = 1 << 20 };
+	uint8_t *data;
+	struct disk d;
+	uint32_t used;
+
+	disk_open(&d, &params, 0);
+	data = bench_ptr(&d.b, DATA);
+	memset(data, 0x77, 1024);
+	ok(disk_ask(&d, VIRTIO_BLK_T_OUT, 4, 1024, false, &used) ==
+	   VIRTIO_BLK_S_OK && used == 1 && file_is(&d, 4, 4),
+	   "null: a write goes nowhere");
+	ok(disk_ask(&d, VIRTIO_BLK_T_IN, 2046, 1024, true, &used) ==
+	   VIRTIO_BLK_S_OK && used == 1025 && all(data, 0x77, 1024),
+	   "null: a read brings nothing");
+	ok(disk_ask(&d, VIRTIO_BLK_T_IN, 2047, 1024, true, &used) ==
+	   VIRTIO_BLK_S_IOERR, "null: it has an end");
+	put_range(data, 0, 0, 8, 0);
+	ok(disk_ask(&d, VIRTIO_BLK_T_WRITE_ZEROES, 0, 16, false, &used) ==
+	   VIRTIO_BLK_S_OK &&
+	   disk_ask(&d, VIRTIO_BLK_T_DISCARD, 0, 16, false, &used) ==
+	   VIRTIO_BLK_S_OK &&
+	   disk_ask(&d, VIRTIO_BLK_T_FLUSH, 0, 0, false, &used) ==
+	   VIRTIO_BLK_S_OK, "null: all other requests work");
+	ok(!vmsg_blk_resize(d.dev, 2 << 20, VMSG_CONFIG_DATA) &&
+	   disk_ask(&d, VIRTIO_BLK_T_IN, 2048, 1024, true, &used) ==
+	   VIRTIO_BLK_S_OK, "null: it can grow");
+	disk_close(&d);
+}
+
 static void test_bad(void)
 {
 	static const struct {
@@ -430,6 +461,7 @@ int main(void)
 	test_ranges();
 	disk_folder = "/tmp";
 	test_read_only();
+	test_null();
 	test_bad();
 	test_config();
 	test_refused();

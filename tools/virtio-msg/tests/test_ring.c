@@ -436,6 +436,84 @@ static void test_notifications(void)
 /* Hostile drivers -------------------------------------------------------- */
 
 /* After something bad: stopped, said, alive, and well after a reset. */
+/* A driver that adds buffers, without a kick, as soon as it is let. */
+static struct {
+	struct setup *s;
+	unsigned int when_told;
+	unsigned int when_let_run;
+	unsigned int yields;
+	const struct vmsg_link_ops *ops;
+} busy;
+
+static int busy_send(struct vmsg_link *link, const void *frame, size_t len)
+{
+	if (busy.when_told) {
+		busy.when_told--;
+		echo_add(busy.s, false, 0);
+	}
+	return busy.ops->send(link, frame, len);
+}
+
+/* In place of the C library's sched_yield(). */
+int __wrap_sched_yield(void);
+int __wrap_sched_yield(void)
+{
+	busy.yields++;
+	if (busy.when_let_run) {
+		busy.when_let_run--;
+		echo_add(busy.s, false, 0);
+	}
+	return 0;
+}
+
+/* How many buffers are used after one of them was added with a kick? */
+static unsigned int busy_kick(struct setup *s, unsigned int when_told,
+			      unsigned int when_let_run)
+{
+	unsigned int num = 0;
+	uint32_t id, len;
+
+	busy.when_told = when_told;
+	busy.when_let_run = when_let_run;
+	busy.yields = 0;
+	echo_add(s, false, 0);
+	ring_kick(&s->r);
+	bench_run(&s->b);
+	while (ring_used(&s->r, &id, &len))
+		num++;
+	notified(s);
+	return num;
+}
+
+static void test_look_again(bool packed)
+{
+	const char *name = packed ? "packed" : "split";
+	struct vmsg_link_ops ops;
+	struct setup s = { 0 };
+	unsigned int calls;
+
+	setup(&s, 64, packed ? F(RING_PACKED) : 0, false);
+	busy.s = &s;
+	busy.ops = s.b.link.ops;
+	ops = *busy.ops;
+	ops.send = busy_send;
+	s.b.link.ops = &ops;
+	ok(busy_kick(&s, 0, 0) == 1 && !busy.yields,
+	   "%s: nobody is let run for nothing", name);
+	ok(busy_kick(&s, 3, 0) == 4,
+	   "%s: what is added when the driver is told needs no kick", name);
+	s.b.bus->params.looks = 3;
+	ok(busy_kick(&s, 0, 1) == 2 && busy.yields == 4,
+	   "%s: nor what is added when the driver is let run", name);
+	calls = s.td.calls;
+	/* The ring has come round several times: nothing to be counted there. */
+	busy_kick(&s, 0, 1000);
+	ok(s.td.calls == calls + 2 && busy.yields < 1000,
+	   "%s: but others get their turn", name);
+	s.b.link.ops = busy.ops;
+	bench_close(&s.b);
+}
+
 static void check_broken(struct setup *s, uint64_t features, const char *what)
 {
 	const char *name = features & F(RING_PACKED) ? "packed" : "split";
@@ -810,6 +888,8 @@ int main(void)
 		test_bad_segments(i);
 		test_bad_tables(i);
 	}
+	test_look_again(false);
+	test_look_again(true);
 	test_notifications();
 	test_bad_split();
 	test_bad_packed();

@@ -294,6 +294,47 @@ static void pool_sync_range(struct kunit *test)
  */
 
 /* Until it is full, and then again: no place twice, none outside, not the first. */
+/* Maps buffers of one size until there is no room, and gives them all back. */
+static unsigned int fill_and_empty(struct pt *pt, void *buf, size_t size,
+				   dma_addr_t *list)
+{
+	unsigned int i, n;
+
+	for (n = 0; n < GRANULES; n++) {
+		list[n] = map(pt, buf, size, DMA_TO_DEVICE);
+		if (failed(pt, list[n]))
+			break;
+	}
+	for (i = 0; i < n; i++)
+		unmap(pt, list[i], size, DMA_TO_DEVICE);
+	return n;
+}
+
+/* Room that was used in small pieces is there for large ones, and back. */
+static void pool_no_hoarding(struct kunit *test)
+{
+	static const size_t sizes[] = { 1, GRANULE, PAGE_SIZE };
+	struct pt *pt = test->priv;
+	dma_addr_t *list = kunit_kcalloc(test, GRANULES, sizeof(*list),
+					 GFP_KERNEL);
+	u8 *buf = new_buf(test, FAKE_POOL_SIZE / 16, 0x22);
+	unsigned int large, n, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, list);
+	large = fill_and_empty(pt, buf, FAKE_POOL_SIZE / 16, list);
+	KUNIT_ASSERT_GE(test, large, 8);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		n = fill_and_empty(pt, buf, sizes[i], list);
+		KUNIT_EXPECT_GE(test, n, large * (FAKE_POOL_SIZE / 16 /
+						  max(sizes[i], GRANULE)));
+		KUNIT_EXPECT_EQ(test, fill_and_empty(pt, buf,
+						     FAKE_POOL_SIZE / 16, list),
+				large);
+		KUNIT_EXPECT_EQ(test, fill_and_empty(pt, buf, sizes[i], list), n);
+	}
+	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
+}
+
 static void pool_exhaustion(struct kunit *test)
 {
 	struct pt *pt = test->priv;
@@ -679,6 +720,7 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(pool_no_leftovers),
 	KUNIT_CASE_PARAM(pool_span, span_gen_params),
 	KUNIT_CASE(pool_sync_range),
+	KUNIT_CASE(pool_no_hoarding),
 	KUNIT_CASE(pool_exhaustion),
 	KUNIT_CASE(pool_full_queue),
 	KUNIT_CASE(pool_odd_sizes),
