@@ -313,7 +313,7 @@ static int vhost_conn_check(struct vhost_conn *conn, uint32_t request)
 
 	if ((head->flags & VHOST_VERSION_MASK) != VHOST_VERSION ||
 	    !(head->flags & VHOST_REPLY))
-		return vhost_conn_give_up(conn, "has sent something that is not an answer, with flags %#x",
+		return vhost_conn_give_up(conn, "has sent no answer, but flags %#x",
 					  head->flags);
 	if (head->request != request)
 		return vhost_conn_give_up(conn, "has answered %s (%u) in place of %s",

@@ -271,7 +271,8 @@ static int vhost_user_give_inflight(struct vhost_user *v)
 		v->inflight_fd = answer.fd;
 		if (answer.msg.head.size < VHOST_INFLIGHT_LEN ||
 		    !v->inflight.size || answer.fd < 0)
-			return vhost_conn_give_up(&v->conn, "has no memory in its answer to GET_INFLIGHT_FD");
+			return vhost_conn_give_up(&v->conn,
+				"has answered GET_INFLIGHT_FD without memory");
 	}
 	v->inflight.num_queues = want.num_queues;
 	v->inflight.queue_size = want.queue_size;

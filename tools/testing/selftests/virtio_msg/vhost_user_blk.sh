@@ -12,10 +12,12 @@ DRIVER=/sys/bus/virtio/drivers/virtio_blk
 
 # back NAME DRIVER FILE [EXPORT-OPTIONS]: qemu-storage-daemon, listening
 back() {
+	back_export=type=vhost-user-blk,id=e,node-name=disk,writable=on
+	back_export=$back_export,addr.type=unix,addr.path=$TMP/$1.sock$4
 	run_back "$1" "$TMP/$1.sock" qemu-storage-daemon \
 		--blockdev "driver=file,node-name=file,filename=$3" \
 		--blockdev "driver=$2,node-name=disk,file=file,discard=unmap" \
-		--export "type=vhost-user-blk,id=e,node-name=disk,writable=on,addr.type=unix,addr.path=$TMP/$1.sock$4"
+		--export "$back_export"
 }
 
 # begin DRIVER FILE EXPORT-OPTIONS OPTION...: a disk and its driver
