@@ -354,7 +354,7 @@ static bool vmsg_pool_whole_pages(const void *a, const void *b, size_t size)
 	return PAGE_ALIGNED((unsigned long)a | (unsigned long)b | size);
 }
 
-static void vmsg_pool_copy(void *to, const void *from, size_t size)
+static void vmsg_pool_copy(void *to, void *from, size_t size)
 {
 	if (!vmsg_pool_whole_pages(to, from, size)) {
 		memcpy(to, from, size);

@@ -102,8 +102,9 @@ summary() {
 write_figures() {
 	local page=$ROOT/Documentation/driver-api/virtio/msg/$1.rst value what
 	{
+		# As of this file.
+		sed -n '2s/^#/../p' "$HERE/lib.sh"
 		cat <<-END
-		.. SPDX-License-Identifier: GPL-2.0
 
 		${2//?/=}
 		$2

@@ -1496,9 +1496,9 @@ static void device_burial_small(struct kunit *test)
 		flush_work(&fake_vmsg_dev(fd)->fail_work);
 		for (i = 0; i < 2; i++) {
 			vring = virtqueue_get_vring(drv->vqs[i]);
-			KUNIT_EXPECT_LE(test, (char *)&vring->used->ring[2] +
-					      sizeof(__virtio16),
-					(char *)vring->desc +
+			KUNIT_EXPECT_LE(test, (void *)&vring->used->ring[2] +
+					      sizeof(__virtio16) -
+					      (void *)vring->desc,
 					vring_size(2, SMP_CACHE_BYTES));
 		}
 	}

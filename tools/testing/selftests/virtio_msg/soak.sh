@@ -47,7 +47,7 @@ pick_device() {
 # for a while there may be two devices of one number.
 settled() {
 	[ "$(for settled_file in "$TMP/$SLOT".dev.*; do
-		echo "${settled_file##*.}"
+		[ ! -e "$settled_file" ] || echo "${settled_file##*.}"
 	     done | sort)" = \
 		"$(cat "$CLASS/$(bus "$SLOT")"/virtio*/virtio_msg/dev_num | sort)" ] &&
 		! grep -q gone "$CLASS/$(bus "$SLOT")"/virtio*/virtio_msg/state
