@@ -34,19 +34,14 @@ mount_it() {
 files() {
 	random_file "$TMP/mnt/there" 5000 && cmp "$TMP/mnt/there" "$TMP/shared/there" &&
 		random_file "$TMP/shared/back" 5000 &&
-		cmp "$TMP/shared/back" "$TMP/mnt/back" || return 1
-	fio --output="$TMP/fio.out" --name=v --filename="$TMP/mnt/fio" --size=2m \
-		--rw=randwrite --bsrange=512-64k --ioengine=psync --verify=crc32c || {
-		cat "$TMP/fio.out"
-		return 1
-	}
+		cmp "$TMP/shared/back" "$TMP/mnt/back" && cp "$TMP/mnt/back" "$TMP/mnt/gone"
 }
 
 names() {
 	mkdir "$TMP/mnt/dir" && mv "$TMP/mnt/there" "$TMP/mnt/dir/moved" &&
 		ln -s dir/moved "$TMP/mnt/link" && ln "$TMP/mnt/back" "$TMP/mnt/hard" &&
 		chmod 640 "$TMP/mnt/back" && truncate -s 1000 "$TMP/mnt/dir/moved" &&
-		rm "$TMP/mnt/fio" || return 1
+		rm "$TMP/mnt/gone" || return 1
 	same names "$(cd "$TMP/shared" && find . | sort | tr '\n' ' ')" \
 		". ./back ./dir ./dir/moved ./hard ./link " &&
 		same mode "$(stat -c %a "$TMP/shared/hard")" 640 &&
@@ -99,7 +94,7 @@ end() {
 
 modprobe virtiofs 2>/dev/null || grep -q virtiofs /proc/filesystems ||
 	skip_all "no module virtiofs"
-plan 8 virtio-msg-vhost-user virtiofsd fio setfattr getfattr
+plan 8 virtio-msg-vhost-user virtiofsd setfattr getfattr
 check "mount" begin
 check "files in both directions" files
 check "directories, links, modes and sizes" names
