@@ -143,8 +143,10 @@ static void vmsg_dev_recover(struct vmsg_dev *vd)
 	scoped_guard(spinlock_irqsave, &vd->event_lock) {
 		if (vd->state == VMSG_DEV_NEEDS_RESET)
 			WRITE_ONCE(vd->state, VMSG_DEV_RUNNING);
-		if (vd->state == VMSG_DEV_RUNNING)
+		if (vd->state == VMSG_DEV_RUNNING) {
 			WRITE_ONCE(vd->client.state, VMSG_POOL_OK);
+			WRITE_ONCE(vd->client.closed, false);
+		}
 	}
 	vmsg_pool_client_release(&vd->client);
 }

@@ -52,10 +52,10 @@ struct vmsg_vqs;
  * enum vmsg_pool_state - what may happen to the buffers of a device
  * @VMSG_POOL_OK: they are mapped, copied and given back
  * @VMSG_POOL_SUSPECT: the device may still write to them although nobody talks
- *	to it any more: nothing new is mapped, what is unmapped reads as ones,
- *	and its place in the pool is not used again before a reset
- * @VMSG_POOL_DEAD: the device cannot reach them any more: nothing new is
- *	mapped and what is unmapped reads as ones
+ *	to it any more: what is unmapped reads as ones, and its place in the pool
+ *	is not used again before a reset
+ * @VMSG_POOL_DEAD: the device cannot reach them any more: what is unmapped reads
+ *	as ones
  */
 enum vmsg_pool_state {
 	VMSG_POOL_OK,
@@ -67,6 +67,10 @@ enum vmsg_pool_state {
  * struct vmsg_pool_client - a device's view of its bus's pool
  * @pool: the pool, NULL when the device uses the DMA API
  * @state: written with WRITE_ONCE() by device.c, read in any context
+ * @closed: nothing is mapped any more. Not before the queues are broken: a driver
+ *	that is told that there is no memory, or no room in the ring for buffers
+ *	that could not be mapped, waits for buffers to come back, and there may be
+ *	none. Written by vq.c and device.c, read in any context
  * @lock: protects @suspects
  * @suspects: places in the pool that wait for the device's reset
  * @zero_head: so many bytes at the front of a buffer read as zeros in place of ones
@@ -76,6 +80,7 @@ enum vmsg_pool_state {
 struct vmsg_pool_client {
 	struct virtio_msg_pool *pool;
 	enum vmsg_pool_state state;
+	bool closed;
 	spinlock_t lock; /* @suspects */
 	struct list_head suspects;
 	size_t zero_head;

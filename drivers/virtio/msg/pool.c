@@ -269,6 +269,7 @@ void vmsg_pool_client_init(struct vmsg_pool_client *client,
 {
 	client->pool = pool;
 	client->state = VMSG_POOL_OK;
+	client->closed = false;
 	spin_lock_init(&client->lock);
 	INIT_LIST_HEAD(&client->suspects);
 }
@@ -449,7 +450,7 @@ static dma_addr_t vmsg_pool_map_page(union virtio_map map, struct page *page,
 	dma_addr_t address;
 	void *place;
 
-	if (unlikely(READ_ONCE(client->state) != VMSG_POOL_OK))
+	if (unlikely(READ_ONCE(client->closed)))
 		return phys == virt_to_phys(&client->grave) ?
 			       pool->address : DMA_MAPPING_ERROR;
 	address = vmsg_pool_take(pool, size);

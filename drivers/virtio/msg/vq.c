@@ -552,8 +552,8 @@ int vmsg_vq_enable_after_reset(struct virtqueue *vq)
  * means nothing, and marked as used with length 0. What drivers find in there
  * reads as ones, which is no valid status of any virtio device.
  *
- * While this goes on mapping fails for everybody else, and that is the first
- * thing that adding a buffer does, so the driver's own calls change nothing.
+ * While this goes on mapping fails for everybody else, so the driver's own calls
+ * change nothing.
  */
 
 static void vmsg_vq_collect(struct virtqueue *vq, void *buf)
@@ -620,8 +620,12 @@ static void vmsg_vq_return_buffers(struct vmsg_vq *q)
 		vmsg_vq_use_split(vq, n);
 
 	local_bh_disable();
-	scoped_guard(spinlock_irqsave, &q->lock)
+	scoped_guard(spinlock_irqsave, &q->lock) {
 		vmsg_vq_callback(q);
+		/* At once: the driver may have more that waits for this room. */
+		if (READ_ONCE(vq->num_free) == virtqueue_get_vring_size(vq))
+			__virtqueue_break(vq);
+	}
 	local_bh_enable();
 }
 
@@ -737,6 +741,7 @@ void vmsg_vq_kill(struct vmsg_dev *vd)
 	 * off: wait for those that did not see the queue broken.
 	 */
 	synchronize_rcu();
+	WRITE_ONCE(vd->client.closed, true);
 	/* Without a pool the driver's own calls could not be kept away. */
 	if (!vd->client.pool)
 		return;

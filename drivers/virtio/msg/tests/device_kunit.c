@@ -1543,6 +1543,31 @@ static void device_burial_unheard(struct kunit *test)
 			  drv_wait(READ_ONCE(fake_driver.drv->num_bufs) == 1));
 }
 
+/*
+ * Between the failure and the burial a driver gets no error that would make it
+ * wait for buffers: what it adds is buried with the others.
+ */
+static void device_burial_late(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	struct fake_drv *drv = fake_bind(fd);
+	struct vmsg_dev *vd = fake_vmsg_dev(fd);
+	u8 *in = kunit_kzalloc(test, 32, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, in);
+	mutex_lock(&vd->vq_mutex);
+	die(fd, drv, DEATH_NEEDS_RESET);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(vd->state), VMSG_DEV_NEEDS_RESET);
+	KUNIT_EXPECT_EQ(test, 0, fake_add_buf(drv->vqs[0], NULL, 0, in, 32));
+	mutex_unlock(&vd->vq_mutex);
+	KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->num_bufs) == 1));
+	KUNIT_EXPECT_NULL(test, memchr_inv(in, 0xff, 32));
+	flush_work(&vd->fail_work);
+	KUNIT_EXPECT_EQ(test, -EIO,
+			fake_add_buf(drv->vqs[0], NULL, 0, in, 32));
+}
+
 /* The device dies before DRIVER_OK: the driver expects no callback yet. */
 static int die_in_probe(struct fake_drv *drv)
 {
@@ -1802,6 +1827,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_burial_full),
 	KUNIT_CASE(device_burial_small),
 	KUNIT_CASE(device_burial_unheard),
+	KUNIT_CASE(device_burial_late),
 	KUNIT_CASE(device_no_burial_in_probe),
 	KUNIT_CASE(device_events_anywhere),
 	KUNIT_CASE(device_rfc_config),

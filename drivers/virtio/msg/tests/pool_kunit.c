@@ -532,6 +532,12 @@ static void pool_suspect(struct kunit *test)
 	used = vmsg_pool_used(pt->fb->pool);
 	memset(seen(pt, a), 0x22, 700);
 	WRITE_ONCE(client->state, VMSG_POOL_SUSPECT);
+	/* Until its queues are broken buffers are still mapped. */
+	c = map(pt, out, 8, DMA_TO_DEVICE);
+	KUNIT_ASSERT_FALSE(test, failed(pt, c));
+	unmap(pt, c, 8, DMA_TO_DEVICE);
+	used = vmsg_pool_used(pt->fb->pool);
+	WRITE_ONCE(client->closed, true);
 
 	KUNIT_EXPECT_TRUE(test, failed(pt, map(pt, out, 8, DMA_TO_DEVICE)));
 	KUNIT_EXPECT_NULL(test, vdev->map->alloc(vdev->vmap, 100, &address,
@@ -549,6 +555,7 @@ static void pool_suspect(struct kunit *test)
 
 	/* After its reset the device is as good as any. */
 	WRITE_ONCE(client->state, VMSG_POOL_OK);
+	WRITE_ONCE(client->closed, false);
 	c = map(pt, in, 700, DMA_FROM_DEVICE);
 	KUNIT_ASSERT_FALSE(test, failed(pt, c));
 	KUNIT_EXPECT_NE(test, c, a);
@@ -591,11 +598,13 @@ static void pool_dead(struct kunit *test)
 
 	memset(seen(pt, a), 0x22, 700);
 	WRITE_ONCE(pt->vd->client.state, VMSG_POOL_DEAD);
+	WRITE_ONCE(pt->vd->client.closed, true);
 	KUNIT_EXPECT_TRUE(test, failed(pt, map(pt, buf, 8, DMA_TO_DEVICE)));
 	unmap(pt, a, 700, DMA_BIDIRECTIONAL);
 	KUNIT_EXPECT_TRUE(test, all_are(buf, 0xff, 700));
 	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
 	WRITE_ONCE(pt->vd->client.state, VMSG_POOL_OK);
+	WRITE_ONCE(pt->vd->client.closed, false);
 }
 
 /*
@@ -650,7 +659,7 @@ static void pool_grave(struct kunit *test)
 	dma_addr_t a;
 
 	client->grave = 0x11;
-	WRITE_ONCE(client->state, VMSG_POOL_SUSPECT);
+	WRITE_ONCE(client->closed, true);
 	a = map(pt, &client->grave, 1, DMA_FROM_DEVICE);
 	KUNIT_EXPECT_FALSE(test, failed(pt, a));
 	KUNIT_EXPECT_EQ(test, a, FAKE_POOL_ADDR);
@@ -658,7 +667,7 @@ static void pool_grave(struct kunit *test)
 	unmap(pt, a, 1, DMA_FROM_DEVICE);
 	KUNIT_EXPECT_EQ(test, client->grave, 0x11);
 	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
-	WRITE_ONCE(client->state, VMSG_POOL_OK);
+	WRITE_ONCE(client->closed, false);
 }
 
 struct storm {
