@@ -103,7 +103,7 @@ write_figures() {
 	local page=$ROOT/Documentation/driver-api/virtio/msg/$1.rst value what
 	{
 		# As of this file.
-		sed -n '2s/^#/../p' "$HERE/lib.sh"
+		sed -n '1s/^#/../p' "$HERE/lib.sh"
 		cat <<-END
 
 		${2//?/=}
