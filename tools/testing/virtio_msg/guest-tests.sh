@@ -160,7 +160,13 @@ take_line() {
 	fi
 }
 
-boot=0
+# Linux changes its own code by way of breakpoints. When QEMU 7.2 emulates several
+# CPUs, one of them may run such a breakpoint after it has gone: no test can do that.
+emulator_died() {
+	grep -q 'Oops: int3' "$LOGS/tests-$boot.console"
+}
+
+boot=0 again=0
 err=$(mktemp)
 trap 'rm -f "$err"' EXIT
 for options in "${order[@]}"; do
@@ -187,13 +193,18 @@ for options in "${order[@]}"; do
 			break
 		fi
 		# The guest died, in a test or before there was one.
+		while [[ $last && ${list[0]} != "$last" ]]; do
+			list=("${list[@]:1}")
+		done
+		if emulator_died && ((again++ < 2)); then
+			say "   QEMU ran a breakpoint that its guest had taken out: once more"
+			test=''
+			continue
+		fi
 		test=${test:-${last:-start of the guest}}
 		failed "the guest died"
 		cat "$err" >&2
 		[[ $last ]] || break
-		while [[ ${list[0]} != "$last" ]]; do
-			list=("${list[@]:1}")
-		done
 		list=("${list[@]:1}")
 		test=''
 	done
