@@ -293,7 +293,6 @@ static void pool_sync_range(struct kunit *test)
  * Places
  */
 
-/* Until it is full, and then again: no place twice, none outside, not the first. */
 /* Maps buffers of one size until there is no room, and gives them all back. */
 static unsigned int fill_and_empty(struct pt *pt, void *buf, size_t size,
 				   dma_addr_t *list)
@@ -335,6 +334,7 @@ static void pool_no_hoarding(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
 }
 
+/* Until it is full, and then again: no place twice, none outside, not the first. */
 static void pool_exhaustion(struct kunit *test)
 {
 	struct pt *pt = test->priv;
