@@ -137,6 +137,45 @@ void vmsg_dev_fail(struct vmsg_dev *vd)
 		vmsg_dev_put(vd);
 }
 
+/*
+ * A driver that is to stop, or that has not finished its probe, may wait for its
+ * buffers. A device that does not give back a single one within a timeout has lost
+ * them, or means harm: it fails, which ends the wait.
+ */
+
+static void vmsg_dev_watch_work(struct work_struct *work)
+{
+	struct vmsg_dev *vd = container_of(to_delayed_work(work),
+					   struct vmsg_dev, watch_work);
+	int given_back = atomic_read(&vd->given_back);
+
+	if (given_back == vd->watch_from &&
+	    READ_ONCE(vd->state) == VMSG_DEV_RUNNING) {
+		vmsg_dev_err(vd, "gives no buffers back within %u ms although its driver is to stop, needs a reset",
+			     vd->bus->info.timeout_ms);
+		vmsg_dev_fail(vd);
+	}
+	vd->watch_from = given_back;
+	queue_delayed_work(vd->bus->wq, &vd->watch_work,
+			   msecs_to_jiffies(vd->bus->info.timeout_ms));
+}
+
+/* Ends with vmsg_dev_unwatch(); a device that is gone is not waited for. */
+static void vmsg_dev_watch(struct vmsg_dev *vd)
+{
+	guard(spinlock_irqsave)(&vd->event_lock);
+	if (vd->state == VMSG_DEV_GONE)
+		return;
+	vd->watch_from = atomic_read(&vd->given_back);
+	queue_delayed_work(vd->bus->wq, &vd->watch_work,
+			   msecs_to_jiffies(vd->bus->info.timeout_ms));
+}
+
+static void vmsg_dev_unwatch(struct vmsg_dev *vd)
+{
+	cancel_delayed_work_sync(&vd->watch_work);
+}
+
 /* After a reset: the device is quiet, what it could write to is free again. */
 static void vmsg_dev_recover(struct vmsg_dev *vd)
 {
@@ -777,6 +816,7 @@ static void vmsg_dev_finish(struct vmsg_dev *vd)
 		vmsg_dev_check(vd);
 		vmsg_dev_unregister(vd);
 	}
+	vmsg_dev_unwatch(vd);
 	vmsg_pool_client_release(&vd->client);
 	if (atomic_dec_and_test(&bus->num_devs))
 		wake_up(&bus->dev_gone);
@@ -836,6 +876,7 @@ struct vmsg_dev *vmsg_dev_create(struct virtio_msg_bus *bus, u16 num)
 	vd->num = num;
 	kref_init(&vd->ref);
 	INIT_WORK(&vd->work, vmsg_dev_work);
+	INIT_DELAYED_WORK(&vd->watch_work, vmsg_dev_watch_work);
 	INIT_WORK(&vd->fail_work, vmsg_dev_fail_work);
 	spin_lock_init(&vd->event_lock);
 	mutex_init(&vd->lock);
@@ -871,7 +912,9 @@ void vmsg_dev_remove(struct vmsg_dev *vd, bool peer_alive)
 {
 	bool was_gone;
 
-	if (!peer_alive) {
+	if (peer_alive) {
+		vmsg_dev_watch(vd);
+	} else {
 		scoped_guard(spinlock_irqsave, &vd->event_lock) {
 			was_gone = vd->state == VMSG_DEV_GONE;
 			WRITE_ONCE(vd->state, VMSG_DEV_GONE);
@@ -896,13 +939,15 @@ void vmsg_dev_remove(struct vmsg_dev *vd, bool peer_alive)
  */
 int vmsg_dev_freeze(struct vmsg_dev *vd)
 {
-	int err;
+	int err = 0;
 
+	vmsg_dev_watch(vd);
 	flush_work(&vd->work);
-	if (!vd->registered || vd->frozen)
-		return 0;
-	err = virtio_device_freeze(&vd->vdev);
-	vd->frozen = !err;
+	if (vd->registered && !vd->frozen) {
+		err = virtio_device_freeze(&vd->vdev);
+		vd->frozen = !err;
+	}
+	vmsg_dev_unwatch(vd);
 	return err;
 }
 
@@ -931,7 +976,9 @@ int vmsg_dev_restore(struct vmsg_dev *vd)
  */
 void vmsg_dev_shutdown(struct vmsg_dev *vd)
 {
+	vmsg_dev_watch(vd);
 	flush_work(&vd->work);
+	vmsg_dev_unwatch(vd);
 	if (!vd->registered)
 		return;
 	virtio_break_device(&vd->vdev);

@@ -257,6 +257,9 @@ enum vmsg_dev_state {
  * @finished: @work has nothing to do any more
  * @leaving: tells @work to end the device; set once
  * @frozen: the driver is stopped; only the bus driver's suspend looks
+ * @given_back: counts how often a queue had used buffers for the driver
+ * @watch_work: fails a device that keeps the buffers of a driver that is to stop
+ * @watch_from: value of @given_back a timeout ago; only @watch_work looks
  * @fail_work: fails the buffers of a device that needs a reset
  * @event_lock: protects @state, @config_ready and @config_pending
  * @state: see &enum vmsg_dev_state, may be read without the lock as a hint
@@ -302,6 +305,9 @@ struct vmsg_dev {
 	bool finished;
 	bool leaving;
 	bool frozen;
+	atomic_t given_back;
+	struct delayed_work watch_work;
+	int watch_from;
 	struct work_struct fail_work;
 
 	spinlock_t event_lock; /* @state, @config_ready */

@@ -105,7 +105,8 @@ static void vmsg_vq_callback(struct vmsg_vq *q)
 {
 	lockdep_assert_held(&q->lock);
 	q->used_pending = false;
-	vring_interrupt(0, q->vq);
+	if (vring_interrupt(0, q->vq) == IRQ_HANDLED)
+		atomic_inc(&q->vd->given_back);
 	/*
 	 * The core stops using a ring in which it finds nonsense, and leaves
 	 * the driver waiting for what is in there.

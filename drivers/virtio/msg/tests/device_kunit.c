@@ -1602,6 +1602,118 @@ static void device_no_burial_in_probe(struct kunit *test)
 	expect_io(fd, fake_driver.drv);
 }
 
+/*
+ * A device that works, but keeps what its driver waits for
+ */
+
+static u8 *keep_one(struct fake_drv *drv)
+{
+	struct vmsg_dev *vd = to_vmsg_dev(drv->vdev);
+	struct fake_bus *fb = virtio_msg_bus_priv(vd->bus);
+	struct kunit *test = fb->test;
+	u8 *buf = kunit_kzalloc(test, 32, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	KUNIT_EXPECT_EQ(test, 0, fake_add_buf(drv->vqs[0], NULL, 0, buf, 32));
+	fake_driver.patience_for = drv->num_bufs + 1;
+	return buf;
+}
+
+static void device_keeps_at_the_end(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+	struct fake_drv *drv = fake_bind(fake_dev_create(fb, 3));
+	u8 *buf = keep_one(drv);
+
+	fake_bus_end(fb);
+	KUNIT_EXPECT_EQ(test, drv->num_bufs, 1);
+	KUNIT_EXPECT_EQ(test, drv->lens[0], 0);
+	KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0xff, 32));
+	KUNIT_EXPECT_TRUE(test, drv->removed);
+}
+
+static int keep_in_probe(struct fake_drv *drv)
+{
+	fake_driver.drv = drv;
+	keep_one(drv);
+	return 0;
+}
+
+static void device_keeps_in_probe(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+
+	fake_driver.in_probe = keep_in_probe;
+	fake_event_device(fb, 3, VIRTIO_MSG_DEVICE_ADDED);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, READ_ONCE(fd->status) ==
+					  STATUS_RUNNING));
+	KUNIT_EXPECT_EQ(test, fake_driver.drv->num_bufs, 0);
+	fake_bus_end(fb);
+	KUNIT_EXPECT_EQ(test, fake_driver.drv->num_bufs, 1);
+}
+
+static void device_keeps_at_shutdown(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+
+	fake_driver.in_probe = keep_in_probe;
+	fake_event_device(fb, 3, VIRTIO_MSG_DEVICE_ADDED);
+	KUNIT_ASSERT_TRUE(test, fake_wait(fb, READ_ONCE(fd->status) ==
+					  STATUS_RUNNING));
+	virtio_msg_bus_shutdown(fb->bus);
+	KUNIT_EXPECT_EQ(test, fake_driver.drv->num_bufs, 1);
+	KUNIT_EXPECT_EQ(test, fd->status, 0);
+}
+
+static void device_keeps_at_freeze(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	struct fake_drv *drv __maybe_unused = fake_bind(fd);
+
+	if (!IS_ENABLED(CONFIG_PM_SLEEP))
+		kunit_skip(test, "needs CONFIG_PM_SLEEP");
+#ifdef CONFIG_PM_SLEEP
+	keep_one(drv);
+	KUNIT_EXPECT_EQ(test, virtio_msg_bus_freeze(fb->bus), 0);
+	KUNIT_EXPECT_EQ(test, drv->num_bufs, 1);
+	KUNIT_EXPECT_EQ(test, fd->status, 0);
+	KUNIT_EXPECT_EQ(test, virtio_msg_bus_restore(fb->bus), 0);
+	KUNIT_EXPECT_EQ(test, state(fd), VMSG_DEV_RUNNING);
+	expect_io(fd, drv);
+#endif
+}
+
+/* As if a timeout had passed */
+static void watch(struct vmsg_dev *vd)
+{
+	mod_delayed_work(vd->bus->wq, &vd->watch_work, 0);
+	flush_delayed_work(&vd->watch_work);
+}
+
+/* As long as something comes back, there is nothing to complain of. */
+static void device_gives_back_slowly(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	struct fake_drv *drv = fake_bind(fd);
+	struct vmsg_dev *vd = fake_vmsg_dev(fd);
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		expect_io(fd, drv);
+		watch(vd);
+		KUNIT_EXPECT_EQ(test, state(fd), VMSG_DEV_RUNNING);
+	}
+	/* Mere events are no buffers. */
+	KUNIT_EXPECT_EQ(test, 0, fake_event_used(fd, 0));
+	watch(vd);
+	KUNIT_EXPECT_EQ(test, state(fd), VMSG_DEV_NEEDS_RESET);
+	cancel_delayed_work_sync(&vd->watch_work);
+}
+
 static bool event_storm(void *arg)
 {
 	struct fake_dev *fd = arg;
@@ -1829,6 +1941,11 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_burial_unheard),
 	KUNIT_CASE(device_burial_late),
 	KUNIT_CASE(device_no_burial_in_probe),
+	KUNIT_CASE(device_keeps_at_the_end),
+	KUNIT_CASE(device_keeps_in_probe),
+	KUNIT_CASE(device_keeps_at_shutdown),
+	KUNIT_CASE(device_keeps_at_freeze),
+	KUNIT_CASE(device_gives_back_slowly),
 	KUNIT_CASE(device_events_anywhere),
 	KUNIT_CASE(device_rfc_config),
 	KUNIT_CASE(device_rfc_feature_bits),

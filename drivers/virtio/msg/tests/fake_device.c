@@ -983,6 +983,15 @@ struct fake_bus *fake_bus_create(struct kunit *test,
 }
 
 /**
+ * fake_bus_end() - unregister a bus before its test ends
+ * @fb: the bus, which is gone then
+ */
+void fake_bus_end(struct fake_bus *fb)
+{
+	kunit_release_action(fb->test, fake_bus_free, fb);
+}
+
+/**
  * fake_bus_default() - a bus like most tests want it
  * @test: whose it is
  *
@@ -1245,6 +1254,12 @@ static int fake_find_vqs(struct fake_drv *drv)
 	return virtio_find_vqs(drv->vdev, fake_driver.nvqs, drv->vqs, info, NULL);
 }
 
+static void fake_wait_for_bufs(struct fake_drv *drv)
+{
+	wait_event_timeout(fake_driver.wait, READ_ONCE(drv->num_bufs) >=
+			   fake_driver.patience_for, FAKE_PATIENCE);
+}
+
 /* What drivers do with the buffers that never came back. */
 static void fake_end_vqs(struct fake_drv *drv)
 {
@@ -1269,10 +1284,12 @@ static int fake_do_probe(struct fake_drv *drv)
 		return err;
 	if (fake_driver.in_probe)
 		err = fake_driver.in_probe(drv);
-	if (err)
+	if (err) {
 		fake_end_vqs(drv);
-	else if (!fake_driver.unready)
+	} else if (!fake_driver.unready) {
 		virtio_device_ready(drv->vdev);
+		fake_wait_for_bufs(drv);
+	}
 	return err;
 }
 
@@ -1308,6 +1325,7 @@ static void fake_remove(struct virtio_device *vdev)
 {
 	struct fake_drv *drv = vdev->priv;
 
+	fake_wait_for_bufs(drv);
 	fake_end_vqs(drv);
 	drv->removed = true;
 	atomic_inc(&fake_driver.removes);
@@ -1327,6 +1345,7 @@ static int fake_freeze(struct virtio_device *vdev)
 {
 	if (fake_driver.freeze_err && !fake_driver.freeze_good--)
 		return fake_driver.freeze_err;
+	fake_wait_for_bufs(vdev->priv);
 	fake_end_vqs(vdev->priv);
 	return 0;
 }

@@ -263,6 +263,7 @@ extern const struct virtio_msg_bus_ops fake_shm_ops;
 
 struct fake_bus *fake_bus_create(struct kunit *test,
 				 const struct virtio_msg_bus_info *info);
+void fake_bus_end(struct fake_bus *fb);
 struct fake_bus *fake_bus_default(struct kunit *test);
 void fake_models_init(struct fake_bus *fb, struct kunit *test);
 bool fake_answer(struct fake_bus *fb, const struct vmsg_msg *req,
@@ -329,6 +330,7 @@ struct fake_drv {
  * @nvqs: queues that it wants
  * @names: of the queues; NULL is one that it does not use
  * @in_probe: called when there are queues, before DRIVER_OK
+ * @patience_for: freeze, remove, and probe behind DRIVER_OK wait for so many buffers
  * @keep: callbacks do not take buffers
  * @unready: probe returns without virtio_device_ready()
  * @no_platform: validate takes VIRTIO_F_ACCESS_PLATFORM away
@@ -345,6 +347,7 @@ struct fake_driver {
 	int nvqs;
 	const char *names[FAKE_VQS];
 	int (*in_probe)(struct fake_drv *drv);
+	unsigned int patience_for;
 	bool keep;
 	bool unready;
 	bool no_platform;
