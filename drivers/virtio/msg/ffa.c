@@ -238,22 +238,26 @@ static void vmsg_ffa_give_notif_back(struct vmsg_ffa *ffa)
 	ffa->notif = -1;
 }
 
-static void vmsg_ffa_setup_events(struct vmsg_ffa *ffa)
+static int vmsg_ffa_setup_events(struct vmsg_ffa *ffa)
 {
+	int err;
+
 	if (ffa->indirect) {
 		ffa->events = VIRTIO_MSG_FFA_EVENTS_INDIRECT;
-		vmsg_ffa_configure_events(ffa, ffa->events, 0);
-		return;
+		err = vmsg_ffa_configure_events(ffa, ffa->events, 0);
+		/* Older partitions do not know the message, and send them anyway. */
+		return err == -EOPNOTSUPP ? 0 : err;
 	}
 	ffa->events = VIRTIO_MSG_FFA_EVENTS_NOTIF;
 	ffa->notif = vmsg_ffa_request_notif(ffa);
 	if (ffa->notif >= 0 &&
 	    !vmsg_ffa_configure_events(ffa, ffa->events, ffa->notif))
-		return;
+		return 0;
 	vmsg_ffa_give_notif_back(ffa);
-	/* Older partitions do not know the message and are asked anyway. */
+	/* Whatever the answer: a partition that is asked has to say. */
 	ffa->events = VIRTIO_MSG_FFA_EVENTS_POLL;
 	vmsg_ffa_configure_events(ffa, ffa->events, 0);
+	return 0;
 }
 
 /* Not memcpy(), which KASAN would look into. */
@@ -616,7 +620,12 @@ static int vmsg_ffa_probe(struct ffa_device *fdev)
 			err);
 		goto err_delist;
 	}
-	vmsg_ffa_setup_events(ffa);
+	err = vmsg_ffa_setup_events(ffa);
+	if (err) {
+		dev_err(&fdev->dev, "the partition does not agree to send events by messages (%d)\n",
+			err);
+		goto err_memory;
+	}
 	err = vmsg_ffa_register(ffa);
 	if (err)
 		goto err_memory;

@@ -132,7 +132,7 @@ for k in $knobs; do
 	start+=" vmsg.$k"
 done
 linux="console=ttyAMA0 mem=480M nr_cpus=$cpus panic=-1 oops=panic panic_on_warn=1"
-linux+=" sysctl.kernel.hung_task_timeout_secs=30 sysctl.kernel.hung_task_panic=1"
+linux+=" sysctl.kernel.hung_task_timeout_secs=20 sysctl.kernel.hung_task_panic=1"
 linux+=" suspend.pm_test_delay=0 initrd=0x48000000,$(stat -c %s "$dir/initramfs")"
 machine=virt,virtualization=on,gic-version=3
 boot=(-kernel "$BUILD/ffa/secure.elf")

@@ -152,6 +152,14 @@ guest reclaim "the firmware gives memory back at the third try" --knobs reclaim=
 	"up && works && release && sleep 3 && down"
 guest configure "EVENT_CONFIGURE is refused" --knobs "fault=rfail@b85" \
 	"up && works && down"
+guest configure-lost "EVENT_CONFIGURE is not answered, indirect messages" \
+	--knobs "fault=zero@b85 direct=0 indirect=1" \
+	"refused 'does not agree to send events' && down && up && works && down"
+LEFT="violations 0; left: shares 0, areas 0, notifications 0; unseen: faults 1" \
+	guest kicks-lost "all kicks are lost, and a driver in its probe can leave" \
+	--knobs "fault=zero@t41x999 direct=0 indirect=1" \
+	"modprobe virtio_msg_ffa timeout_ms=500 && wait_for said '.vda.' && down &&
+	said 'device 2: gives no buffers back'"
 guest share-refused "AREA_SHARE is refused once" --knobs "fault=rfail@b81" \
 	"refused 'does not take' && down && up && works && down"
 for n in 1 2 5 6 7 12 20; do

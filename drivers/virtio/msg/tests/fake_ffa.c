@@ -681,7 +681,10 @@ static void fake_reset(struct fake_ffa *fp)
 	for (i = 0; i < fb->num_devs; i++)
 		fb->devs[i]->status = 0;
 	fake_ffa_let_go(fp);
-	fp->method = VIRTIO_MSG_FFA_EVENTS_POLL;
+	/* Who does not know EVENT_CONFIGURE sends events like everything else. */
+	fp->method = fp->unknown & BIT(FAKE_FFA_NR(VIRTIO_MSG_FFA_EVENT_CONFIGURE)) &&
+		     fp->properties == FFA_PARTITION_INDIRECT_MSG ?
+		     VIRTIO_MSG_FFA_EVENTS_INDIRECT : VIRTIO_MSG_FFA_EVENTS_POLL;
 }
 
 static void fake_configure(struct fake_ffa *fp,

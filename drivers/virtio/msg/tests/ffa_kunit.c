@@ -429,6 +429,25 @@ static void expect_status(struct fake_ffa *fp)
 	KUNIT_EXPECT_EQ(fp->test, msg.status, fp->models.devs[0]->status);
 }
 
+/* Nobody knows where its events go. */
+static void indirect_without_word(struct kunit *test)
+{
+	struct fake_ffa *fp = indirect_partition(test);
+
+	fp->refuse = BIT(FAKE_FFA_NR(VIRTIO_MSG_FFA_EVENT_CONFIGURE));
+	expect_refused(fp, -EIO);
+	fake_ffa_unplug(fp);
+	fp->refuse = 0;
+	be_impatient();
+	spoil_answers(fp, VIRTIO_MSG_TYPE_BUS, VIRTIO_MSG_FFA_EVENT_CONFIGURE,
+		      0, 1);
+	expect_refused(fp, -ETIMEDOUT);
+	fake_ffa_unplug(fp);
+	/* Those of before the message send them anyway. */
+	fp->unknown = BIT(FAKE_FFA_NR(VIRTIO_MSG_FFA_EVENT_CONFIGURE));
+	do_io(test, bind(fp));
+}
+
 static void wrong_answers(struct kunit *test)
 {
 	struct fake_ffa *fp = partition(test);
@@ -1892,6 +1911,7 @@ static struct kunit_case ffa_cases[] = {
 	KUNIT_CASE(neither_is_refused),
 	KUNIT_CASE(indirect_works),
 	KUNIT_CASE(indirect_without_notifications),
+	KUNIT_CASE(indirect_without_word),
 	KUNIT_CASE(cut_is_found_out),
 	KUNIT_CASE(cut_is_found_out_later),
 	KUNIT_CASE(order_of_life),
