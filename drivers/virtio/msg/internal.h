@@ -87,6 +87,10 @@ struct vmsg_pool_client {
 	u8 grave;
 };
 
+#if IS_ENABLED(CONFIG_KUNIT)
+extern bool vmsg_pool_clear_buffers;
+#endif
+
 void vmsg_pool_client_init(struct vmsg_pool_client *client,
 			   struct virtio_msg_pool *pool);
 void vmsg_pool_client_release(struct vmsg_pool_client *client);

@@ -21,6 +21,7 @@
 #include <linux/export.h>
 #include <linux/highmem.h>
 #include <linux/iova.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -42,6 +43,16 @@
 /* How many, in sets for one processor and those that share it. */
 #define VMSG_SPARES		63
 #define VMSG_SPARE_SETS		8
+
+/*
+ * A device that answers with an error, or with less than was asked for, leaves the
+ * rest of a buffer alone, and drivers hand all of it to whoever reads. The device
+ * side gains nothing by that, as it sees the pool anyway; other users would.
+ */
+VISIBLE_IF_KUNIT bool vmsg_pool_clear_buffers = true;
+EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_clear_buffers);
+module_param_named(clear_buffers, vmsg_pool_clear_buffers, bool, 0644);
+MODULE_PARM_DESC(clear_buffers, "Clear what a device may write to before it does (default Y). N: large reads are faster, but what a device leaves out, in a read that fails for instance, shows data of other users");
 
 /**
  * struct vmsg_spares - places that were given back and can be taken at once
@@ -465,10 +476,10 @@ static dma_addr_t vmsg_pool_map_page(union virtio_map map, struct page *page,
 	 * here before, and not as what is in the buffer either.
 	 */
 	place = vmsg_pool_vaddr(pool, address, size);
-	if (dir == DMA_FROM_DEVICE || (attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		vmsg_pool_clear(place, size);
-	else
+	if (dir != DMA_FROM_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		vmsg_pool_move(place, phys, size, VMSG_POOL_TO_DEVICE);
+	else if (likely(READ_ONCE(vmsg_pool_clear_buffers)))
+		vmsg_pool_clear(place, size);
 	return address;
 }
 

@@ -185,6 +185,23 @@ vhost_user_stop() {
 	end vhost_user && end storage
 }
 
+# With buffers that are not cleared, as those of VDUSE are not
+vhost_raw_needs() {
+	vhost_user_needs
+}
+
+clear_buffers() {
+	echo "$1" >/sys/module/virtio_msg/parameters/clear_buffers
+}
+
+vhost_raw_start() {
+	clear_buffers N && vhost_user_start
+}
+
+vhost_raw_stop() {
+	vhost_user_stop && clear_buffers Y
+}
+
 # --- measuring ------------------------------------------------------------------
 
 # job KIND BLOCK DEPTH COUNT: prints the time of one
@@ -405,7 +422,7 @@ for test; do
 		exec 3>/dev/null
 		try blk null_blk
 		exec 3>&1
-		each blk null_blk ublk vduse nbd ours vhost_user ;;
+		each blk null_blk ublk vduse nbd ours vhost_user vhost_raw ;;
 	bind)
 		each bind vduse ours vhost_user
 		each count ours vhost_user vduse ;;

@@ -8,13 +8,13 @@
 #
 # Without arguments all is measured and written into Documentation/; with them
 # the results are only printed. Ways: null_blk ublk vduse nbd ours vhost_user
-# tap_net ours_net. Tests: blk bind net kill. Jobs of blk: read-1 write-1 read-32
+# vhost_raw tap_net ours_net. Tests: blk bind net kill. Jobs of blk: read-1 write-1 read-32
 # write-32 large-8. Of several runs the best counts: the others had something in
 # between.
 
 . "$(dirname "$0")/lib.sh"
 
-ways=(null_blk ublk vduse nbd ours vhost_user tap_net ours_net)
+ways=(null_blk ublk vduse nbd ours vhost_user vhost_raw tap_net ours_net)
 tests=(blk bind net kill) jobs='' partial=''
 while (($#)); do
 	(($# > 1)) || set -- --help
@@ -150,6 +150,7 @@ doc=$ROOT/Documentation/driver-api/virtio/msg
 	* NBD is $(version nbdkit --version) with its plugin null, over a UNIX socket.
 	* virtio-msg-device is this project's program, \`\`--blk null\`\`.
 	* virtio-msg-vhost-user has the same qemu-storage-daemon behind it as VDUSE.
+	* "Not cleared" is the same with clear_buffers=N, a parameter of virtio_msg.
 
 	Measured by $(version fio --version) and $(version iperf3 --version). All
 	times are microseconds.

@@ -155,6 +155,28 @@ static void pool_from_device_short(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, all_are(buf + 10, 0, 1990));
 }
 
+static void clear_buffers_again(void *arg)
+{
+	vmsg_pool_clear_buffers = true;
+}
+
+/* Somebody has asked for it: what was there before is there still. */
+static void pool_not_cleared(struct kunit *test)
+{
+	struct pt *pt = test->priv;
+	u8 *buf = new_buf(test, 2000, 0x11);
+	dma_addr_t first = map(pt, buf, 2000, DMA_TO_DEVICE), again;
+
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, clear_buffers_again, NULL));
+	vmsg_pool_clear_buffers = false;
+	unmap(pt, first, 2000, DMA_TO_DEVICE);
+	again = map(pt, buf, 2000, DMA_FROM_DEVICE);
+	KUNIT_ASSERT_EQ(test, again, first);
+	memset(buf, 0, 2000);
+	unmap(pt, again, 2000, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x11, 2000));
+}
+
 static void pool_both_ways(struct kunit *test)
 {
 	struct pt *pt = test->priv;
@@ -724,6 +746,7 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(pool_to_device),
 	KUNIT_CASE(pool_from_device),
 	KUNIT_CASE(pool_from_device_short),
+	KUNIT_CASE(pool_not_cleared),
 	KUNIT_CASE(pool_both_ways),
 	KUNIT_CASE(pool_skip_sync),
 	KUNIT_CASE(pool_no_leftovers),
