@@ -1176,7 +1176,7 @@ static void usage(void)
 	     "                   for room in it: for ever\n"
 	     "    net            network devices. virtio_net believes lengths of packets for\n"
 	     "                   which there are no pages, or not enough room: see\n"
-	     "                   patches/virtio_net-big-frags.patch\n"
+	     "                   patches/virtio_net.patch\n"
 	     "    gpio           devices with GPIO lines. gpio-virtio asks for memory for as\n"
 	     "                   many lines as it is told, which is a warning above 4 MiB\n"
 	     "    console        devices that are consoles. virtio_console waits with its\n"
