@@ -1102,6 +1102,8 @@ static void partition_raises_none(struct kunit *test)
 	fp->version.bus_features = cpu_to_le32(~VIRTIO_MSG_FFA_F_NOTIF_TX);
 	do_io(test, bind(fp));
 	expect_polling(fp, 0);
+	/* It is told all the same. */
+	KUNIT_EXPECT_EQ(test, own(fp, VIRTIO_MSG_FFA_EVENT_CONFIGURE), 1);
 }
 
 static void configure_is_refused(struct kunit *test)
@@ -1811,12 +1813,20 @@ static void expect_sleep(struct fake_ffa *fp)
 {
 	struct kunit *test = fp->test;
 	struct fake_drv *drv = bind(fp);
+	int changes;
 
 	do_io(test, drv);
 	KUNIT_EXPECT_EQ(test, suspend(fp), 0);
 	KUNIT_EXPECT_EQ(test, fp->models.devs[0]->status, 0);
 	KUNIT_EXPECT_FALSE(test, ffa_uml_polls(fp->fdev));
+	changes = atomic_read(&drv->changes);
 	KUNIT_EXPECT_EQ(test, resume(fp), 0);
+	/* Nobody tells of this one. */
+	if (fp->method == VIRTIO_MSG_FFA_EVENTS_POLL) {
+		fake_ffa_event_msg(fp, &config_event);
+		KUNIT_EXPECT_TRUE(test, drv_wait(atomic_read(&drv->changes) !=
+						 changes));
+	}
 	do_io(test, drv);
 }
 
@@ -1865,12 +1875,14 @@ static void sleep_is_refused(struct kunit *test)
 static void expect_shutdown(struct fake_ffa *fp)
 {
 	struct kunit *test = fp->test;
-	int calls;
+	int calls, resets;
 
 	bind(fp);
 	KUNIT_EXPECT_NE(test, fp->models.devs[0]->status, 0);
+	resets = fp->models.devs[0]->resets;
 	fp->fdev->dev.driver->shutdown(&fp->fdev->dev);
 	KUNIT_EXPECT_EQ(test, fp->models.devs[0]->status, 0);
+	KUNIT_EXPECT_EQ(test, fp->models.devs[0]->resets, resets + 1);
 	KUNIT_EXPECT_EQ(test, fp->area, 0);
 	KUNIT_EXPECT_EQ(test, fake_firmware_handles(), 0);
 	calls = atomic_read(&fp->calls);
