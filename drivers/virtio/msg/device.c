@@ -389,11 +389,12 @@ static u32 vmsg_dev_generation(struct virtio_device *vdev)
 
 /*
  * The device can take back what was written, and ask for a reset. It cannot
- * make up anything else: the virtio core relies on that with a WARN().
+ * make up anything else, nor think better of it before the next write: the virtio
+ * core relies on that with a WARN(). @known is what could be there at most.
  */
-static void vmsg_dev_note_status(struct vmsg_dev *vd, u32 status)
+static void vmsg_dev_note_status(struct vmsg_dev *vd, u32 status, u32 known)
 {
-	vd->status = status & (vd->status_written | VIRTIO_CONFIG_S_NEEDS_RESET);
+	vd->status = status & (known | VIRTIO_CONFIG_S_NEEDS_RESET);
 	if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		vmsg_dev_fail(vd);
 }
@@ -412,7 +413,7 @@ static u8 vmsg_dev_get_status(struct virtio_device *vdev)
 	if (READ_ONCE(vd->status_stale)) {
 		WRITE_ONCE(vd->status_stale, false);
 		if (!vmsg_dev_ask_locked(vd, &msg))
-			vmsg_dev_note_status(vd, msg.status);
+			vmsg_dev_note_status(vd, msg.status, vd->status);
 	}
 	return vd->status;
 }
@@ -497,7 +498,7 @@ static int vmsg_dev_write_status(struct vmsg_dev *vd, u8 status)
 	}
 	err = vmsg_dev_ask_locked(vd, &msg);
 	if (!err)
-		vmsg_dev_note_status(vd, msg.status);
+		vmsg_dev_note_status(vd, msg.status, vd->status_written);
 	return err;
 }
 

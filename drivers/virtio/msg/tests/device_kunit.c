@@ -858,6 +858,24 @@ static void device_status_hostile(struct kunit *test)
 			STATUS_RUNNING);
 }
 
+/* The virtio core asks whether DRIVER_OK is there, and says it if it is not. */
+static void device_status_comes_back(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	struct fake_drv *drv = fake_bind(fd);
+	u32 less = STATUS_RUNNING & ~VIRTIO_CONFIG_S_DRIVER_OK;
+
+	fd->status = less;
+	fake_event_config(fd, less, 0, 0, NULL, 0);
+	KUNIT_EXPECT_EQ(test, get_status(drv), less);
+	fd->status = STATUS_RUNNING;
+	fake_event_config(fd, STATUS_RUNNING, 0, 0, NULL, 0);
+	KUNIT_EXPECT_EQ(test, get_status(drv), less);
+	virtio_device_ready(drv->vdev);
+	KUNIT_EXPECT_EQ(test, get_status(drv), STATUS_RUNNING);
+}
+
 /* A driver that goes must find 0 afterwards, or the virtio core warns. */
 static enum fake_verdict late_status(struct fake_bus *fb,
 				     const struct vmsg_msg *req,
@@ -1918,6 +1936,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_config_baseline_rejected),
 	KUNIT_CASE(device_status_cached),
 	KUNIT_CASE(device_status_hostile),
+	KUNIT_CASE(device_status_comes_back),
 	KUNIT_CASE(device_status_after_reset),
 	KUNIT_CASE(device_needs_reset_event),
 	KUNIT_CASE(device_needs_reset_answer),
