@@ -62,7 +62,7 @@ soak: ## devices of all kinds live and die at random in a guest; MINUTES=10, SEE
 demo-ffa: ## a disk and an entropy source in a made-up secure world, on arm64
 	@$(T)/demo-ffa.sh
 
-check-ffa: ## devices in that secure world, and everything that may go wrong there
+check-ffa: ## devices in that secure world, and what may go wrong; KERNEL=64k or KERNEL=debug
 	@$(T)/ffa-tests.sh
 
 modules: ## the modules for your kernel; KDIR=stock or KDIR=/build/folder for others

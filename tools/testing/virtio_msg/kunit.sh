@@ -20,7 +20,7 @@ cd "$tree"
 mkdir -p "$CACHE/build/kunit"
 ok=1
 run_quiet kunit "KUnit under UML, kernel $(basename "$tree") (two minutes the first time)" \
-	timeout -k 10 1200 python3 -u tools/testing/kunit/kunit.py run --arch=um --jobs="$JOBS" \
+	timeout -k 10 2400 python3 -u tools/testing/kunit/kunit.py run --arch=um --jobs="$JOBS" \
 	--build_dir="$CACHE/build/kunit" --kunitconfig="$kunitconfig" \
 	--timeout=300 ${1:+"$1"} || ok=0
 
