@@ -3,7 +3,7 @@
  * libvmsg tests: the block device, with its file read and written in both ways.
  *
  * What happens while requests are under way is tested with io_uring alone. To
- * keep them under way, its functions are wrapped (see the Makefile).
+ * keep them under way, uring_hold.c stands between it and the program.
  */
 #include <endian.h>
 #include <errno.h>
@@ -16,12 +16,11 @@
 #include <unistd.h>
 #include <linux/virtio_blk.h>
 
-#ifdef VMSG_URING
-#include <liburing.h>
-#endif
-
 #include "models.h"
 #include "peer.h"
+#ifdef VMSG_URING
+#include "uring_hold.h"
+#endif
 
 #define HDR	(POOL_ADDR + 0x80000)
 #define DATA	(POOL_ADDR + 0x90000)
@@ -528,113 +527,6 @@ static void test_all(void)
 
 /* Requests under way --------------------------------------------------------- */
 
-/* What stands between the program and the kernel, which does not know of it. */
-static struct {
-	/* Take what is submitted, instead of the kernel. */
-	bool on;
-	/* No ring can be had, nothing can be submitted: errors. */
-	int no_ring;
-	int no_submit;
-	/* Have the kernel say EAGAIN all the time. */
-	int dry_fd;
-	struct io_uring *ring;
-	struct io_uring_sqe sqes[512];
-	unsigned int num;
-	unsigned int submits;
-} hold;
-
-int __real_io_uring_queue_init(unsigned int entries, struct io_uring *ring,
-			       unsigned int flags);
-int __wrap_io_uring_queue_init(unsigned int entries, struct io_uring *ring,
-			       unsigned int flags);
-int __real_io_uring_submit(struct io_uring *ring);
-int __wrap_io_uring_submit(struct io_uring *ring);
-int __real___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **cqe,
-			      unsigned int submit, unsigned int wait,
-			      sigset_t *mask);
-int __wrap___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **cqe,
-			      unsigned int submit, unsigned int wait,
-			      sigset_t *mask);
-
-int __wrap_io_uring_queue_init(unsigned int entries, struct io_uring *ring,
-			       unsigned int flags)
-{
-	return hold.no_ring ? hold.no_ring :
-	       __real_io_uring_queue_init(entries, ring, flags);
-}
-
-/* Has the kernel say EAGAIN: from an empty pipe, and it must not wait. */
-static void make_dry(struct io_uring_sqe *sqe, int fd)
-{
-	sqe->fd = fd;
-	sqe->off = -1;
-	sqe->rw_flags = RWF_NOWAIT;
-}
-
-/* Take what is prepared out of the ring. */
-static unsigned int take(struct io_uring *ring, struct io_uring_sqe *sqes)
-{
-	unsigned int i, num = io_uring_sq_ready(ring);
-	struct io_uring_sq *sq = &ring->sq;
-
-	sq->sqe_tail -= num;
-	for (i = 0; i < num; i++)
-		sqes[i] = sq->sqes[(sq->sqe_tail + i) & *sq->kring_mask];
-	return num;
-}
-
-static void prepare(struct io_uring *ring, const struct io_uring_sqe *sqe)
-{
-	struct io_uring_sqe *place = io_uring_get_sqe(ring);
-
-	*place = *sqe;
-}
-
-int __wrap_io_uring_submit(struct io_uring *ring)
-{
-	static struct io_uring_sqe sqes[512];
-	unsigned int i, num;
-
-	hold.ring = ring;
-	hold.submits++;
-	if (hold.no_submit)
-		return hold.no_submit;
-	num = take(ring, sqes);
-	for (i = 0; i < num; i++) {
-		if (hold.dry_fd)
-			make_dry(&sqes[i], hold.dry_fd);
-		if (hold.on)
-			hold.sqes[hold.num++] = sqes[i];
-		else
-			prepare(ring, &sqes[i]);
-	}
-	return hold.on ? (int)num : __real_io_uring_submit(ring);
-}
-
-/* Give the kernel what was kept from it, and only that; the last one first. */
-static void let_go(bool on)
-{
-	static struct io_uring_sqe others[512];
-	unsigned int i, num = take(hold.ring, others);
-
-	while (hold.num)
-		prepare(hold.ring, &hold.sqes[--hold.num]);
-	hold.on = on;
-	__real_io_uring_submit(hold.ring);
-	for (i = 0; i < num; i++)
-		prepare(hold.ring, &others[i]);
-}
-
-/* Whoever waits for the kernel gives it time to do something. */
-int __wrap___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **cqe,
-			      unsigned int submit, unsigned int wait,
-			      sigset_t *mask)
-{
-	if (wait && hold.on)
-		let_go(false);
-	return __real___io_uring_get_cqe(ring, cqe, submit, wait, mask);
-}
-
 /* Places of a request among many. */
 #define MANY(i)		(POOL_ADDR + 0x100000 + 4096 * (i))
 #define MANY_STATUS(i)	(MANY(i) + 16)
@@ -703,7 +595,7 @@ static void test_many(void)
 	disk_hold(&d, &params, num);
 	ok(hold.num == num && hold.submits == 1 && !disk_num_used(&d),
 	   "the requests of a kick are submitted at once");
-	let_go(false);
+	hold_let_go(false);
 	ok(until(io_uring_cq_ready(hold.ring) == num), "the kernel does them");
 	bench_run(&d.b);
 	ok(bench_get(&d.b, 0, VIRTIO_MSG_EVENT_USED, &msg) &&
@@ -720,7 +612,7 @@ static void test_many(void)
 	num = 300;
 	disk_hold(&d, &params, num);
 	ok(hold.num == 256, "the kernel has 256 of %u", num);
-	let_go(false);
+	hold_let_go(false);
 	for (right = 0, i = 0; i < num && disk_used(&d, &used); i++)
 		;
 	for (i = 0; i < num; i++) {
@@ -741,7 +633,7 @@ static void test_reset(void)
 	disk_hold(&d, &params, 4);
 	ok(drv_set_status(&d.b, 0, 0) && drv_status(&d.b, 0),
 	   "reset: it waits for what is under way");
-	let_go(false);
+	hold_let_go(false);
 	ok(until(!drv_status(&d.b, 0)), "reset: and then it is done");
 	for (i = 0; i < 4; i++)
 		right += disk_has_read(&d, i, i);
@@ -759,7 +651,7 @@ static void test_reset(void)
 	vmsg_device_leave(d.dev);
 	bench_run(&d.b);
 	ok(!vmsg_device_left(d.dev), "leave: not before the last request");
-	let_go(false);
+	hold_let_go(false);
 	ok(until_do(vmsg_device_left(d.dev), bench_run(&d.b)),
 	   "leave: after it");
 	disk_close(&d);
@@ -792,7 +684,7 @@ static void test_queue_reset(void)
 	disk_hold(&d, &params, 4);
 	ok(disk_reset_queue(&d, 1), "queue reset: one that is idle");
 	ok(!disk_reset_queue(&d, 0), "queue reset: one that is not waits");
-	let_go(false);
+	hold_let_go(false);
 	ok(until_do(bench_get(&d.b, VIRTIO_MSG_TYPE_RESPONSE,
 			      VIRTIO_MSG_RESET_VQUEUE, &msg),
 		    bench_run(&d.b)) &&
@@ -812,7 +704,7 @@ static void test_queue_reset(void)
 	disk_reset_queue(&d, 0);
 	drv_set_status(&d.b, 0, 0);
 	bench_flush(&d.b);
-	let_go(false);
+	hold_let_go(false);
 	ok(until(!drv_status(&d.b, 0)) &&
 	   bench_get(&d.b, VIRTIO_MSG_TYPE_RESPONSE, VIRTIO_MSG_RESET_VQUEUE,
 		     &msg) &&
@@ -845,13 +737,13 @@ static void test_order(void)
 	disk_add(&d, 0, VIRTIO_BLK_T_OUT, 7);
 	ring_kick(&d.r);
 	ok(held_is(&d, IORING_OP_WRITEV, 7 * 512), "a write");
-	let_go(true);
+	hold_let_go(true);
 	ok(disk_used(&d, &used) && file_is(&d, 7, 0xee) && !hold.num,
 	   "is over when it is in the file");
 	disk_add(&d, 1, VIRTIO_BLK_T_FLUSH, 0);
 	ring_kick(&d.r);
 	ok(held_is_sync(&d) && disk_num_used(&d) == 1, "a flush");
-	let_go(true);
+	hold_let_go(true);
 	ok(disk_used(&d, &used) && disk_status(&d, 1) == VIRTIO_BLK_S_OK,
 	   "is over when the file is flushed");
 
@@ -859,19 +751,19 @@ static void test_order(void)
 	ring_kick(&d.r);
 	ok(hold.num == 1 && set_wce(&d, 0, wce),
 	   "write-through is chosen while a write is under way");
-	let_go(true);
+	hold_let_go(true);
 	ok(held_is_sync(&d) && file_is(&d, 8, 0xee) && disk_num_used(&d) == 2,
 	   "after that write comes a flush");
 	disk_add(&d, 3, VIRTIO_BLK_T_OUT, 9);
-	let_go(true);
+	hold_let_go(true);
 	ok(disk_used(&d, &used) && disk_status(&d, 2) == VIRTIO_BLK_S_OK,
 	   "and then it is over");
 	ring_kick(&d.r);
 	ok(held_is(&d, IORING_OP_WRITEV, 9 * 512), "the next write");
-	let_go(true);
+	hold_let_go(true);
 	ok(held_is_sync(&d) && file_is(&d, 9, 0xee) && disk_num_used(&d) == 3,
 	   "and a flush");
-	let_go(false);
+	hold_let_go(false);
 	ok(disk_used(&d, &used) && disk_status(&d, 3) == VIRTIO_BLK_S_OK,
 	   "and then it is over as well");
 	put_range(bench_ptr(&d.b, DATA), 0, 30, 2, 0);
@@ -896,11 +788,11 @@ static void test_less(void)
 	if (pipe2(fds, O_CLOEXEC))
 		abort();
 	disk_hold(&d, &params, 1);
-	make_dry(&hold.sqes[0], fds[0]);
-	let_go(true);
+	hold_make_dry(&hold.sqes[0], fds[0]);
+	hold_let_go(true);
 	ok(held_is(&d, IORING_OP_READV, 0) && !disk_num_used(&d),
 	   "EAGAIN: the same once more");
-	let_go(false);
+	hold_let_go(false);
 	ok(disk_used(&d, &used) && disk_has_read(&d, 0, 0),
 	   "EAGAIN: and all is there");
 
@@ -910,10 +802,10 @@ static void test_less(void)
 	ring_add(&d.r, segs, ARRAY_SIZE(segs), false);
 	ring_kick(&d.r);
 	hold.sqes[0].len = 1;
-	let_go(true);
+	hold_let_go(true);
 	ok(held_is(&d, IORING_OP_READV, 512) && all(data, 0, 512),
 	   "less than all: the rest is read");
-	let_go(false);
+	hold_let_go(false);
 	ok(disk_used(&d, &used) && used == 1025 && all(data + 512, 1, 512),
 	   "less than all: and all is there");
 
@@ -958,7 +850,7 @@ static void test_no_ring(void)
 	ok(hold.submits > 1 && hold.num == 1 && !disk_num_used(&d),
 	   "a ring that takes no more for now");
 	hold.no_submit = 0;
-	let_go(false);
+	hold_let_go(false);
 	ok(disk_used(&d, &used) && disk_used(&d, &used) &&
 	   disk_used(&d, &used) && disk_has_read(&d, 0, 0) &&
 	   disk_has_read(&d, 1, 1) && disk_has_read(&d, 2, 2),
@@ -993,7 +885,7 @@ static void test_no_ring(void)
 static void test_uring(void)
 {
 	struct io_uring ring;
-	int ret = __real_io_uring_queue_init(1, &ring, 0);
+	int ret = io_uring_queue_init(1, &ring, 0);
 
 	if (ret) {
 		ok(true, "# SKIP this kernel has no io_uring: %s",
