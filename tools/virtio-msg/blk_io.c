@@ -10,13 +10,21 @@
  * leave it when the kernel has taken them. So nothing is lost when the ring is
  * full, and no more than fits is ever under way. A ring that takes nothing more
  * is given up, and the list is worked off by plain system calls.
+ *
+ * The kernel hands to a thread of its own what it cannot do without waiting, or
+ * does not know to: all writes on many file systems, and all on a tmpfs. That
+ * costs more than the transfer if nothing else can be done meanwhile. Unless
+ * the user wants the ring for all, it is for many requests and for files that
+ * are on a disk.
  */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+#include <linux/magic.h>
 
 #ifdef VMSG_URING
 #include <liburing.h>
@@ -40,6 +48,8 @@ struct vmsg_blk_io {
 #ifdef VMSG_URING
 	struct io_uring ring;
 	struct vmsg_watch watch;
+	/* Even for a request that is alone. */
+	bool always;
 	/* Jobs that wait, and how many the kernel has. */
 	struct vmsg_blk_job *first;
 	struct vmsg_blk_job **last;
@@ -157,14 +167,24 @@ static void vmsg_blk_io_give_up(struct vmsg_blk_io *io, int error)
 		vmsg_blk_io_now(io, vmsg_blk_io_next(io));
 }
 
+/* Is there just one transfer to be done? */
+static bool vmsg_blk_io_alone(const struct vmsg_blk_io *io)
+{
+	return io->first && !io->first->next && !io->busy &&
+	       io->first->op != VMSG_BLK_SYNC;
+}
+
 static void vmsg_blk_io_submit(struct vmsg_blk_io *io)
 {
 	/* The first ones are prepared already if they were not taken before. */
 	unsigned int ready = io_uring_sq_ready(&io->ring);
-	struct vmsg_blk_job *job = io->first;
+	struct vmsg_blk_job *job;
 	unsigned int i;
 	int ret;
 
+	if (!io->always && !ready && vmsg_blk_io_alone(io))
+		vmsg_blk_io_now(io, vmsg_blk_io_next(io));
+	job = io->first;
 	for (i = io->busy; job && i < VMSG_BLK_IO_DEPTH; i++) {
 		if (ready)
 			ready--;
@@ -245,12 +265,24 @@ void vmsg_blk_io_drain(struct vmsg_blk_io *io)
 	}
 }
 
-static int vmsg_blk_io_ring_init(struct vmsg_blk_io *io)
+static bool vmsg_blk_io_in_memory(int fd)
 {
-	int ret = io_uring_queue_init(VMSG_BLK_IO_DEPTH, &io->ring, 0);
+	struct statfs fs;
 
+	return !fstatfs(fd, &fs) &&
+	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
+static int vmsg_blk_io_ring_init(struct vmsg_blk_io *io, bool always)
+{
+	int ret;
+
+	if (!always && vmsg_blk_io_in_memory(io->fd))
+		return 0;
+	ret = io_uring_queue_init(VMSG_BLK_IO_DEPTH, &io->ring, 0);
 	if (ret)
 		return ret;
+	io->always = always;
 	io->last = &io->first;
 	io->watch.fd = io->ring.ring_fd;
 	io->watch.fn = vmsg_blk_io_event;
@@ -286,9 +318,10 @@ void vmsg_blk_io_drain(struct vmsg_blk_io *io)
 	(void)io;
 }
 
-static int vmsg_blk_io_ring_init(struct vmsg_blk_io *io)
+static int vmsg_blk_io_ring_init(struct vmsg_blk_io *io, bool always)
 {
 	(void)io;
+	(void)always;
 	return -EOPNOTSUPP;
 }
 
@@ -311,6 +344,7 @@ struct vmsg_blk_io *vmsg_blk_io_new(struct vmsg_loop *loop, int fd,
 				    void *arg)
 {
 	struct vmsg_blk_io *io = calloc(1, sizeof(*io));
+	bool always;
 	int ret;
 
 	if (!io)
@@ -319,8 +353,9 @@ struct vmsg_blk_io *vmsg_blk_io_new(struct vmsg_loop *loop, int fd,
 	io->fd = fd;
 	io->ops = ops;
 	io->arg = arg;
-	ret = aio == VMSG_BLK_AIO_SYNC ? 0 : vmsg_blk_io_ring_init(io);
-	if (ret && aio == VMSG_BLK_AIO_URING) {
+	always = aio == VMSG_BLK_AIO_URING;
+	ret = aio == VMSG_BLK_AIO_SYNC ? 0 : vmsg_blk_io_ring_init(io, always);
+	if (ret && always) {
 		free(io);
 		errno = -ret;
 		return NULL;

@@ -66,9 +66,10 @@ void vmsg_kit_say(const char *fmt, ...) VMSG_PRINTF(1, 2);
 
 /**
  * enum vmsg_blk_aio - how a blk device moves the bytes of its file
- * @VMSG_BLK_AIO_BEST: the best way that there is
+ * @VMSG_BLK_AIO_BEST: what is quicker: io_uring, if it can be had, for many
+ *	requests at a time to a file that is not in memory
  * @VMSG_BLK_AIO_SYNC: a system call for each request
- * @VMSG_BLK_AIO_URING: many requests at once through io_uring, or not at all
+ * @VMSG_BLK_AIO_URING: io_uring for all of them, or no device
  */
 enum vmsg_blk_aio {
 	VMSG_BLK_AIO_BEST,

@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+#include <linux/magic.h>
 #include <linux/virtio_blk.h>
 
 #include "models.h"
@@ -867,6 +869,7 @@ static void test_no_ring(void)
 
 	hold.no_ring = -EPERM;
 	disk_aio = VMSG_BLK_AIO_BEST;
+	disk_folder = "/var/tmp";
 	disk_open(&d, &params, ~OFF);
 	ok(disk_ask(&d, VIRTIO_BLK_T_IN, 6, 512, true, &used) ==
 	   VIRTIO_BLK_S_OK && !hold.submits, "a system that allows no io_uring");
@@ -876,9 +879,60 @@ static void test_no_ring(void)
 	hold.no_ring = 0;
 	disk_close(&d);
 
+}
+
+/* When is the ring used if nobody has said? */
+static void test_best(void)
+{
+	struct vmsg_blk_params params = { 0 };
+	struct statfs fs;
+	struct disk d;
+	uint32_t used;
+
+	disk_aio = VMSG_BLK_AIO_BEST;
+	disk_folder = "/dev/shm";
 	disk_open(&d, &params, ~OFF);
-	ok(disk_ask(&d, VIRTIO_BLK_T_IN, 6, 512, true, &used) ==
-	   VIRTIO_BLK_S_OK && hold.submits, "it is used where it can be had");
+	hold.submits = 0;
+	disk_add(&d, 0, VIRTIO_BLK_T_IN, 0);
+	disk_add(&d, 1, VIRTIO_BLK_T_IN, 1);
+	ring_kick(&d.r);
+	ok(disk_num_used(&d) == 2 && disk_has_read(&d, 1, 1) && !hold.submits,
+	   "the ring is not for files in memory");
+	disk_close(&d);
+
+	disk_folder = "/var/tmp";
+	if (statfs(disk_folder, &fs) || fs.f_type == TMPFS_MAGIC) {
+		ok(true, "# SKIP /var/tmp is not on a disk");
+		return;
+	}
+	disk_hold(&d, &params, 1);
+	ok(disk_num_used(&d) == 1 && disk_has_read(&d, 0, 0) && !hold.submits,
+	   "a read that is alone is done at once");
+	disk_add(&d, 0, VIRTIO_BLK_T_FLUSH, 0);
+	ring_kick(&d.r);
+	ok(held_is_sync(&d), "a flush is not");
+	disk_add(&d, 1, VIRTIO_BLK_T_IN, 1);
+	ring_kick(&d.r);
+	ok(hold.num == 2 && disk_num_used(&d) == 1,
+	   "nor is a read while there is something else under way");
+	hold_let_go(false);
+	ok(disk_used(&d, &used) && disk_used(&d, &used) &&
+	   disk_used(&d, &used) && disk_has_read(&d, 1, 1), "all are done");
+	set_wce(&d, 0, offsetof(struct virtio_blk_config, wce));
+	hold.on = true;
+	disk_add(&d, 0, VIRTIO_BLK_T_OUT, 3);
+	ring_kick(&d.r);
+	ok(file_is(&d, 3, 0xee) && held_is_sync(&d),
+	   "a write that is alone, but its flush is not");
+	hold_let_go(false);
+	ok(disk_used(&d, &used), "and then it is over");
+	hold.on = true;
+	disk_add(&d, 0, VIRTIO_BLK_T_IN, 4);
+	disk_add(&d, 1, VIRTIO_BLK_T_IN, 5);
+	ring_kick(&d.r);
+	ok(hold.num == 2, "reads that are not alone");
+	hold_let_go(false);
+	ok(disk_used(&d, &used) && disk_used(&d, &used), "are done as well");
 	disk_close(&d);
 }
 
@@ -902,6 +956,7 @@ static void test_uring(void)
 	test_less();
 	test_resize();
 	test_no_ring();
+	test_best();
 }
 
 #else /* VMSG_URING */
