@@ -757,7 +757,9 @@ const struct vmsg_model vmsg_blk_model = {
 "      size=BYTES       make the file, or let it grow, to this size\n"
 "      null             in place of file=: keep nothing, read nothing\n"
 "      ro               read-only\n"
+#ifdef VMSG_URING
 "      aio=uring|sync   many requests at once by io_uring, or one by one\n"
+#endif
 "      queues=N         number of queues (1)\n"
 "      queue-size=N     descriptors of each queue (128)\n"
 "      serial=TEXT      serial number, up to 20 bytes\n",
