@@ -731,6 +731,9 @@ static bool held_is_sync(struct disk *d)
 static void test_order(void)
 {
 	const uint32_t wce = offsetof(struct virtio_blk_config, wce);
+	static const struct seg zeros[] = {
+		{ HDR, 16, 0 }, { DATA, 16, 0 }, { STATUS, 1, WRITE },
+	};
 	struct vmsg_blk_params params = { 0 };
 	struct disk d;
 	uint32_t used;
@@ -765,12 +768,21 @@ static void test_order(void)
 	hold_let_go(true);
 	ok(held_is_sync(&d) && file_is(&d, 9, 0xee) && disk_num_used(&d) == 3,
 	   "and a flush");
-	hold_let_go(false);
+	hold_let_go(true);
 	ok(disk_used(&d, &used) && disk_status(&d, 3) == VIRTIO_BLK_S_OK,
 	   "and then it is over as well");
+
+	memset(bench_ptr(&d.b, HDR), 0, 16);
+	*(uint32_t *)bench_ptr(&d.b, HDR) = htole32(VIRTIO_BLK_T_WRITE_ZEROES);
 	put_range(bench_ptr(&d.b, DATA), 0, 30, 2, 0);
-	ok(disk_ask(&d, VIRTIO_BLK_T_WRITE_ZEROES, 0, 16, false, &used) ==
-	   VIRTIO_BLK_S_OK && file_is(&d, 31, 0), "zeros, written through");
+	ring_add(&d.r, zeros, ARRAY_SIZE(zeros), false);
+	ring_kick(&d.r);
+	ok(held_is_sync(&d) && file_is(&d, 31, 0) && disk_num_used(&d) == 4,
+	   "zeros, and a flush");
+	hold_let_go(false);
+	ok(disk_used(&d, &used) &&
+	   *(uint8_t *)bench_ptr(&d.b, STATUS) == VIRTIO_BLK_S_OK,
+	   "and then they are written through");
 	disk_close(&d);
 }
 
