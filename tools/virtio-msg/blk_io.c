@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <linux/magic.h>
@@ -268,8 +269,10 @@ void vmsg_blk_io_drain(struct vmsg_blk_io *io)
 static bool vmsg_blk_io_in_memory(int fd)
 {
 	struct statfs fs;
+	struct stat st;
 
-	return !fstatfs(fd, &fs) &&
+	/* The node of a block device is on a tmpfs, its data are not. */
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !fstatfs(fd, &fs) &&
 	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 

@@ -890,7 +890,6 @@ static void test_no_ring(void)
 	   "it was asked for");
 	hold.no_ring = 0;
 	disk_close(&d);
-
 }
 
 /* When is the ring used if nobody has said? */

@@ -207,7 +207,31 @@ read_only() {
 	stop ro
 }
 
-plan 30 virtio-msg-device fio mkfs.ext4 fsck.ext4 lbtool
+# A disk whose data are on another disk. Which way they go is not said, and it is
+# no file in memory.
+two_disks() {
+	with "" || return 1
+	two_below=$DISK
+	start above --blk "file=$two_below" && wait_disk above 0 &&
+		dd if="$TMP/random" of="$DISK" bs=120k oflag=direct conv=fsync &&
+		cmp -n 3072000 "$TMP/random" "$TMP/file" || return 1
+	! virtio-msg-device --help | grep -q aio=uring ||
+		[ "$(cat /proc/sys/kernel/io_uring_disabled)" -gt 1 ] ||
+		has_ring above || return 1
+	stop above && stop blk
+}
+
+# has_ring NAME: does the program use io_uring?
+has_ring() {
+	for has_fd in "/proc/$(pid "$1")/fd"/*; do
+		case $(readlink "$has_fd") in
+		*io_uring*)	return 0 ;;
+		esac
+	done
+	fail "$1 has no ring"
+}
+
+plan 31 virtio-msg-device fio mkfs.ext4 fsck.ext4 lbtool
 for ring in split packed; do
 	for notify in eventfds messages; do
 		for extras in on off; do
@@ -238,4 +262,5 @@ check "discard" discard
 check "write zeroes" write_zeroes
 check "resize, announced in all three ways" resize
 check "read-only" read_only
+check "a disk on a disk" two_disks
 check "nothing is left" nothing_left
