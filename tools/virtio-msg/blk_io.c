@@ -73,7 +73,6 @@ static bool vmsg_blk_io_result(struct vmsg_blk_io *io, struct vmsg_blk_job *job,
 		/* The end of a file that has become smaller. */
 		res = -EIO;
 	} else if (res > 0) {
-		job->tries = 0;
 		job->pos += res;
 		vmsg_iov_cut_front(&job->iov, &job->num, res);
 		if (job->num)

@@ -194,6 +194,8 @@ static void test_bounds(void)
 	memset(data, 0xee, 4096);
 	ok(disk_ask(&d, VIRTIO_BLK_T_IN, SECTORS - 1, 512, true, &used) ==
 	   VIRTIO_BLK_S_OK, "the last sector");
+	ok(disk_ask(&d, VIRTIO_BLK_T_IN, SECTORS, 0, true, &used) ==
+	   VIRTIO_BLK_S_OK && used == 1, "nothing, from the end");
 	memset(data, 0xee, 4096);
 	ok(disk_ask(&d, VIRTIO_BLK_T_IN, SECTORS - 1, 1024, true, &used) ==
 	   VIRTIO_BLK_S_IOERR, "read across the end");
@@ -823,11 +825,14 @@ static void test_less(void)
 	ok(disk_used(&d, &used) && used == 1025 && all(data + 512, 1, 512),
 	   "less than all: and all is there");
 
+	/* Else it would be without an end for us as well. */
+	alarm(60);
 	hold.dry_fd = fds[0];
 	ok(disk_ask(&d, VIRTIO_BLK_T_IN, 5, 512, true, &used) ==
 	   VIRTIO_BLK_S_IOERR && all(data, 0, 512),
 	   "EAGAIN without an end is an error");
 	hold.dry_fd = 0;
+	alarm(0);
 	disk_close(&d);
 	close(fds[0]);
 	close(fds[1]);
@@ -942,8 +947,22 @@ static void test_best(void)
 	disk_add(&d, 1, VIRTIO_BLK_T_IN, 5);
 	ring_kick(&d.r);
 	ok(hold.num == 2, "reads that are not alone");
-	hold_let_go(false);
+	hold.no_submit = -EBUSY;
+	disk_add(&d, 2, VIRTIO_BLK_T_IN, 6);
+	ring_kick(&d.r);
+	hold.no_submit = 0;
+	hold_let_go(true);
 	ok(disk_used(&d, &used) && disk_used(&d, &used), "are done as well");
+	ok(held_is(&d, IORING_OP_READV, 6 * 512),
+	   "one that the ring did not take at once is left to it");
+	hold_let_go(false);
+	ok(disk_used(&d, &used) && disk_has_read(&d, 2, 6), "and done");
+
+	d.b.bus->params.looks = 3;
+	hold.yields = 0;
+	ok(disk_ask(&d, VIRTIO_BLK_T_IN, 7, 512, true, &used) ==
+	   VIRTIO_BLK_S_OK && hold.yields == 3,
+	   "and then the program looks for more before it sleeps");
 	disk_close(&d);
 }
 

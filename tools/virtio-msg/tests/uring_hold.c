@@ -86,3 +86,9 @@ int __wrap___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **cqe,
 		hold_let_go(false);
 	return __real___io_uring_get_cqe(ring, cqe, submit, wait, mask);
 }
+
+int __wrap_sched_yield(void)
+{
+	hold.yields++;
+	return 0;
+}

@@ -24,6 +24,8 @@ struct hold {
 	struct io_uring_sqe sqes[512];
 	unsigned int num;
 	unsigned int submits;
+	/* How often the processor was given away. */
+	unsigned int yields;
 };
 
 extern struct hold hold;
@@ -43,5 +45,7 @@ int __real___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **cqe,
 int __wrap___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **cqe,
 			      unsigned int submit, unsigned int wait,
 			      sigset_t *mask);
+
+int __wrap_sched_yield(void);
 
 #endif /* _URING_HOLD_H */
