@@ -2,6 +2,7 @@
 /*
  * libvmsg tests: what stands between a program and io_uring.
  */
+#include <errno.h>
 #include <stdbool.h>
 
 #include "uring_hold.h"
@@ -51,6 +52,10 @@ int __wrap_io_uring_submit(struct io_uring *ring)
 	hold.submits++;
 	if (hold.no_submit)
 		return hold.no_submit;
+	if (hold.fails) {
+		hold.fails--;
+		return -EBUSY;
+	}
 	num = hold_take(ring, sqes);
 	for (i = 0; i < num; i++) {
 		if (hold.dry_fd)

@@ -17,6 +17,8 @@ struct hold {
 	/* Errors: no ring can be had, nothing can be submitted. */
 	int no_ring;
 	int no_submit;
+	/* So many times it has no room: EBUSY. */
+	unsigned int fails;
 	/* Have the kernel say EAGAIN all the time: an empty pipe. */
 	int dry_fd;
 	/* The ring that was used last, and what has been submitted to it. */
