@@ -57,6 +57,7 @@ struct vmsg_blk_req {
 	struct vmsg_blk *blk;
 	struct vmsg_vq *vq;
 	struct vmsg_elem *elem;
+	unsigned int *queue_busy;
 	uint8_t *status;
 	uint32_t type;
 	uint64_t sector;
@@ -255,8 +256,9 @@ static struct vmsg_blk_req *vmsg_blk_new_req(struct vmsg_blk *blk,
 	req->blk = blk;
 	req->vq = vq;
 	req->elem = elem;
+	req->queue_busy = &blk->queue_busy[vmsg_vq_index(vq)];
 	blk->busy++;
-	blk->queue_busy[vmsg_vq_index(vq)]++;
+	++*req->queue_busy;
 	return req;
 }
 
@@ -269,7 +271,7 @@ static void vmsg_blk_end(struct vmsg_blk_req *req, uint8_t status)
 	*req->status = status;
 	vmsg_vq_push(req->vq, req->elem, req->elem->in_len);
 	blk->busy--;
-	blk->queue_busy[vmsg_vq_index(req->vq)]--;
+	--*req->queue_busy;
 	req->next = blk->spare;
 	blk->spare = req;
 }
