@@ -3,13 +3,14 @@
  * libvmsg: a block device (virtio-blk) on a file or a block device, or on
  * nothing at all, to measure what lies in front of it.
  *
- * Requests are served at once and in order, all that are there before the
- * driver is notified once.
+ * All requests that are there are begun before the driver is notified once of
+ * those that are over. How their bytes are moved is up to blk_io.c, which may
+ * take its time for that. Everything else is done at once, discard and
+ * write-zeroes included.
  */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +19,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 
-#include "models.h"
+#include "blk_io.h"
 
 #define VMSG_BLK_SECTOR		512u
 #define VMSG_BLK_QUEUE_SIZE	128u
@@ -30,26 +31,42 @@
 #define VMSG_BLK_MAX_SECTORS	(2048u * 1024)
 #define VMSG_BLK_ZEROS		65536u
 
+struct vmsg_blk_req;
+
 struct vmsg_blk {
 	struct vmsg_device *dev;
-	/* -1: nothing is kept, and nothing is read. */
+	/* -1 and NULL: nothing is kept, and nothing is read. */
 	int fd;
+	struct vmsg_blk_io *io;
 	bool read_only;
 	bool regular;
 	bool said;
 	uint64_t capacity;
 	char serial[VMSG_BLK_SERIAL];
 	struct virtio_blk_config config;
+	/* Requests that are not over, all of them and by queue. */
+	unsigned int busy;
+	unsigned int queue_busy[VMSG_BLK_MAX_QUEUES];
+	/* Memory of those that are. */
+	struct vmsg_blk_req *spare;
 };
 
-/* One request, with header and status byte already cut off. */
+/* One request; header and status byte are cut off from the pieces of the job. */
 struct vmsg_blk_req {
+	struct vmsg_blk_job job;
+	struct vmsg_blk *blk;
+	struct vmsg_vq *vq;
+	struct vmsg_elem *elem;
+	unsigned int *queue_busy;
+	uint8_t *status;
 	uint32_t type;
 	uint64_t sector;
-	struct iovec *iov;
-	unsigned int num;
 	size_t len;
+	struct vmsg_blk_req *next;
 };
+
+/* In place of a status: the request is over when its job is, or was. */
+#define VMSG_BLK_STARTED	0x100u
 
 static bool vmsg_blk_writeback(const struct vmsg_blk *blk)
 {
@@ -83,34 +100,27 @@ static uint8_t vmsg_blk_sync(struct vmsg_blk *blk)
 	return VIRTIO_BLK_S_OK;
 }
 
-static uint8_t vmsg_blk_transfer(struct vmsg_blk *blk,
-				 struct vmsg_blk_req *req, bool write)
+static unsigned int vmsg_blk_start(struct vmsg_blk *blk,
+				   struct vmsg_blk_req *req,
+				   enum vmsg_blk_op op)
 {
-	off_t pos = req->sector * VMSG_BLK_SECTOR;
-	unsigned int num;
-	ssize_t ret;
+	req->job.op = op;
+	vmsg_blk_io_start(blk->io, &req->job);
+	return VMSG_BLK_STARTED;
+}
 
+static unsigned int vmsg_blk_transfer(struct vmsg_blk *blk,
+				      struct vmsg_blk_req *req, bool write)
+{
 	if (req->len % VMSG_BLK_SECTOR ||
 	    !vmsg_blk_in_range(blk, req->sector, req->len / VMSG_BLK_SECTOR))
 		return VIRTIO_BLK_S_IOERR;
 	if (write && blk->read_only)
 		return VIRTIO_BLK_S_IOERR;
-	if (blk->fd < 0)
+	if (!blk->io || !req->len)
 		return VIRTIO_BLK_S_OK;
-	while (req->num) {
-		num = req->num < IOV_MAX ? req->num : IOV_MAX;
-		ret = write ? pwritev(blk->fd, req->iov, num, pos) :
-			      preadv(blk->fd, req->iov, num, pos);
-		if (ret < 0 && errno == EINTR)
-			continue;
-		if (ret <= 0)
-			return vmsg_blk_error(blk, write ? "a write" : "a read",
-					      req->sector, ret ? errno : EIO);
-		pos += ret;
-		vmsg_iov_cut_front(&req->iov, &req->num, ret);
-	}
-	return write && !vmsg_blk_writeback(blk) ? vmsg_blk_sync(blk) :
-						   VIRTIO_BLK_S_OK;
+	req->job.pos = req->sector * VMSG_BLK_SECTOR;
+	return vmsg_blk_start(blk, req, write ? VMSG_BLK_WRITE : VMSG_BLK_READ);
 }
 
 static int vmsg_blk_write_zeros(struct vmsg_blk *blk, off_t pos, uint64_t len)
@@ -159,7 +169,8 @@ static int vmsg_blk_clear(struct vmsg_blk *blk, uint64_t sector,
 	return zero ? vmsg_blk_write_zeros(blk, pos, len) : 0;
 }
 
-static uint8_t vmsg_blk_ranges(struct vmsg_blk *blk, struct vmsg_blk_req *req)
+static unsigned int vmsg_blk_ranges(struct vmsg_blk *blk,
+				    struct vmsg_blk_req *req)
 {
 	bool zero = req->type == VIRTIO_BLK_T_WRITE_ZEROES;
 	struct virtio_blk_discard_write_zeroes range[VMSG_BLK_MAX_RANGES];
@@ -172,7 +183,7 @@ static uint8_t vmsg_blk_ranges(struct vmsg_blk *blk, struct vmsg_blk_req *req)
 	if (blk->read_only || !num || req->len % sizeof(range[0]) ||
 	    num > VMSG_BLK_MAX_RANGES)
 		return VIRTIO_BLK_S_IOERR;
-	vmsg_iov_read(req->iov, req->num, range, req->len);
+	vmsg_iov_read(req->job.iov, req->job.num, range, req->len);
 	/* All of them are checked before the first one is done. */
 	for (i = 0; i < num; i++) {
 		flags = le32toh(range[i].flags);
@@ -192,11 +203,14 @@ static uint8_t vmsg_blk_ranges(struct vmsg_blk *blk, struct vmsg_blk_req *req)
 			return vmsg_blk_error(blk, "writing zeros", sector,
 					      -ret);
 	}
-	return zero && !vmsg_blk_writeback(blk) ? vmsg_blk_sync(blk) :
-						  VIRTIO_BLK_S_OK;
+	if (!zero || vmsg_blk_writeback(blk) || !blk->io)
+		return VIRTIO_BLK_S_OK;
+	return vmsg_blk_start(blk, req, VMSG_BLK_SYNC);
 }
 
-static uint8_t vmsg_blk_serve(struct vmsg_blk *blk, struct vmsg_blk_req *req)
+/* What a request means: its status, or VMSG_BLK_STARTED. */
+static unsigned int vmsg_blk_serve(struct vmsg_blk *blk,
+				   struct vmsg_blk_req *req)
 {
 	switch (req->type) {
 	case VIRTIO_BLK_T_IN:
@@ -204,9 +218,10 @@ static uint8_t vmsg_blk_serve(struct vmsg_blk *blk, struct vmsg_blk_req *req)
 	case VIRTIO_BLK_T_OUT:
 		return vmsg_blk_transfer(blk, req, true);
 	case VIRTIO_BLK_T_FLUSH:
-		return vmsg_blk_sync(blk);
+		return blk->io ? vmsg_blk_start(blk, req, VMSG_BLK_SYNC) :
+				 VIRTIO_BLK_S_OK;
 	case VIRTIO_BLK_T_GET_ID:
-		vmsg_iov_write(req->iov, req->num, blk->serial,
+		vmsg_iov_write(req->job.iov, req->job.num, blk->serial,
 			       sizeof(blk->serial));
 		return VIRTIO_BLK_S_OK;
 	case VIRTIO_BLK_T_DISCARD:
@@ -225,60 +240,143 @@ static bool vmsg_blk_writes_buffer(const struct vmsg_blk_req *req)
 	       req->type != VIRTIO_BLK_T_WRITE_ZEROES;
 }
 
-/* Returns bytes written to the buffer, or 0 if it is not a request at all. */
-static uint32_t vmsg_blk_request(struct vmsg_blk *blk, struct vmsg_vq *vq,
-				 struct vmsg_elem *elem)
+static struct vmsg_blk_req *vmsg_blk_new_req(struct vmsg_blk *blk,
+					     struct vmsg_vq *vq,
+					     struct vmsg_elem *elem)
+{
+	struct vmsg_blk_req *req = blk->spare;
+
+	if (req)
+		blk->spare = req->next;
+	else
+		req = malloc(sizeof(*req));
+	if (!req)
+		return NULL;
+	req->job.owner = req;
+	req->blk = blk;
+	req->vq = vq;
+	req->elem = elem;
+	req->queue_busy = &blk->queue_busy[vmsg_vq_index(vq)];
+	blk->busy++;
+	++*req->queue_busy;
+	return req;
+}
+
+static void vmsg_blk_end(struct vmsg_blk_req *req, uint8_t status)
+{
+	struct vmsg_blk *blk = req->blk;
+
+	if (status != VIRTIO_BLK_S_OK && req->type == VIRTIO_BLK_T_IN)
+		vmsg_iov_zero(req->job.iov, req->job.num);
+	*req->status = status;
+	vmsg_vq_push(req->vq, req->elem, req->elem->in_len);
+	blk->busy--;
+	--*req->queue_busy;
+	req->next = blk->spare;
+	blk->spare = req;
+}
+
+static void vmsg_blk_over(struct vmsg_blk_job *job, int error)
+{
+	struct vmsg_blk_req *req = job->owner;
+	static const char * const what[] = {
+		[VMSG_BLK_READ] = "a read",
+		[VMSG_BLK_WRITE] = "a write",
+		[VMSG_BLK_SYNC] = "a flush",
+	};
+
+	if (error)
+		vmsg_blk_end(req, vmsg_blk_error(req->blk, what[job->op],
+						 req->sector, -error));
+	else if (job->op == VMSG_BLK_WRITE && !vmsg_blk_writeback(req->blk))
+		vmsg_blk_start(req->blk, req, VMSG_BLK_SYNC);
+	else
+		vmsg_blk_end(req, VIRTIO_BLK_S_OK);
+}
+
+/* Nothing happens if it is not a request at all: then the queue is broken. */
+static void vmsg_blk_request(struct vmsg_blk *blk, struct vmsg_vq *vq,
+			     struct vmsg_elem *elem)
 {
 	struct iovec *in = elem->in, *out = elem->out;
 	unsigned int in_num = elem->in_num, out_num = elem->out_num;
 	struct virtio_blk_outhdr hdr;
-	struct vmsg_blk_req req;
+	struct vmsg_blk_req *req;
 	struct iovec last;
-	uint8_t status;
+	unsigned int status;
 
 	if (elem->out_len < sizeof(hdr) || !elem->in_len) {
 		vmsg_vq_broken(vq, "a request of %zu bytes with %zu bytes of room",
 			       elem->out_len, elem->in_len);
-		return 0;
+		return;
+	}
+	req = vmsg_blk_new_req(blk, vq, elem);
+	if (!req) {
+		vmsg_vq_broken(vq, "no memory for a request");
+		return;
 	}
 	vmsg_iov_read(out, out_num, &hdr, sizeof(hdr));
 	vmsg_iov_cut_front(&out, &out_num, sizeof(hdr));
 	last = in[in_num - 1];
 	vmsg_iov_cut_back(in, &in_num, 1);
 
-	req.type = le32toh(hdr.type);
-	req.sector = le64toh(hdr.sector);
-	if (vmsg_blk_writes_buffer(&req)) {
-		req.iov = in;
-		req.num = in_num;
-		req.len = elem->in_len - 1;
+	req->status = (uint8_t *)last.iov_base + last.iov_len - 1;
+	req->type = le32toh(hdr.type);
+	req->sector = le64toh(hdr.sector);
+	if (vmsg_blk_writes_buffer(req)) {
+		req->job.iov = in;
+		req->job.num = in_num;
+		req->len = elem->in_len - 1;
 		/* What stays unwritten must not show what was there before. */
-		if (req.type != VIRTIO_BLK_T_IN)
+		if (req->type != VIRTIO_BLK_T_IN)
 			vmsg_iov_zero(in, in_num);
 	} else {
-		req.iov = out;
-		req.num = out_num;
-		req.len = elem->out_len - sizeof(hdr);
+		req->job.iov = out;
+		req->job.num = out_num;
+		req->len = elem->out_len - sizeof(hdr);
 	}
-	status = vmsg_blk_serve(blk, &req);
-	if (status != VIRTIO_BLK_S_OK && req.type == VIRTIO_BLK_T_IN)
-		vmsg_iov_zero(req.iov, req.num);
-	((uint8_t *)last.iov_base)[last.iov_len - 1] = status;
-	return elem->in_len;
+	status = vmsg_blk_serve(blk, req);
+	if (status != VMSG_BLK_STARTED)
+		vmsg_blk_end(req, status);
 }
+
+/* Requests have come to an end: tell those who wait for that. */
+static void vmsg_blk_pause(void *arg)
+{
+	struct vmsg_blk *blk = arg;
+	struct vmsg_vq *vq;
+	uint32_t i;
+
+	for (i = 0; (vq = vmsg_device_vq(blk->dev, i)); i++) {
+		vmsg_vq_notify(vq);
+		if (!blk->queue_busy[i])
+			vmsg_vq_reset_done(vq);
+	}
+	if (!blk->busy)
+		vmsg_device_reset_done(blk->dev);
+}
+
+static const struct vmsg_blk_io_ops vmsg_blk_io_ops = {
+	.over = vmsg_blk_over,
+	.pause = vmsg_blk_pause,
+};
 
 static void vmsg_blk_queue(struct vmsg_device *dev, struct vmsg_vq *vq)
 {
 	struct vmsg_blk *blk = vmsg_device_priv(dev);
 	struct vmsg_elem *elem;
-	uint32_t len;
+	bool any = false;
 
-	while ((elem = vmsg_vq_pop(vq))) {
-		len = vmsg_blk_request(blk, vq, elem);
-		if (!len)
-			return;
-		vmsg_vq_push(vq, elem, len);
+	for (;;) {
+		while ((elem = vmsg_vq_pop(vq)))
+			vmsg_blk_request(blk, vq, elem);
+		if (!blk->io || !vmsg_blk_io_run(blk->io))
+			break;
+		any = true;
 	}
+	/* The requests may be those of other queues. */
+	if (any)
+		vmsg_blk_pause(blk);
 }
 
 static void vmsg_blk_config_read(struct vmsg_device *dev, uint32_t offset,
@@ -315,18 +413,40 @@ static int vmsg_blk_reset(struct vmsg_device *dev)
 
 	blk->config.wce = 1;
 	blk->said = false;
-	return 0;
+	return blk->busy ? VMSG_LATER : 0;
+}
+
+static int vmsg_blk_queue_reset(struct vmsg_device *dev, struct vmsg_vq *vq)
+{
+	struct vmsg_blk *blk = vmsg_device_priv(dev);
+
+	return blk->queue_busy[vmsg_vq_index(vq)] ? VMSG_LATER : 0;
+}
+
+static void vmsg_blk_free(struct vmsg_blk *blk)
+{
+	struct vmsg_blk_req *req;
+
+	if (blk->io)
+		vmsg_blk_io_free(blk->io);
+	if (blk->fd >= 0)
+		close(blk->fd);
+	while ((req = blk->spare)) {
+		blk->spare = req->next;
+		free(req);
+	}
+	free(blk);
 }
 
 static void vmsg_blk_release(struct vmsg_device *dev)
 {
 	struct vmsg_blk *blk = vmsg_device_priv(dev);
 
+	if (blk->io)
+		vmsg_blk_io_drain(blk->io);
 	if (!blk->read_only)
 		vmsg_blk_sync(blk);
-	if (blk->fd >= 0)
-		close(blk->fd);
-	free(blk);
+	vmsg_blk_free(blk);
 }
 
 static const struct vmsg_device_ops vmsg_blk_ops = {
@@ -334,6 +454,7 @@ static const struct vmsg_device_ops vmsg_blk_ops = {
 	.config_read = vmsg_blk_config_read,
 	.config_write = vmsg_blk_config_write,
 	.reset = vmsg_blk_reset,
+	.queue_reset = vmsg_blk_queue_reset,
 	.release = vmsg_blk_release,
 };
 
@@ -492,6 +613,18 @@ struct vmsg_device *vmsg_blk_add(struct vmsg_bus *bus, uint32_t num,
 				    VMSG_BIT(VIRTIO_BLK_F_WRITE_ZEROES);
 	vmsg_blk_make_config(blk, vmsg_bus_link(bus)->pool_size, &desc);
 	desc.priv = blk;
+	if (params->path) {
+		blk->io = vmsg_blk_io_new(vmsg_bus_loop(bus), blk->fd,
+					  params->aio, &vmsg_blk_io_ops, blk);
+		if (!blk->io) {
+			ret = -errno;
+			vmsg_warn("blk %s: aio=uring is not possible: %s; leave it out, and requests are served one by one",
+				  path, ret == -EOPNOTSUPP ?
+				  "this program was built without liburing" :
+				  strerror(-ret));
+			goto err;
+		}
+	}
 	blk->dev = vmsg_device_add(bus, num, &desc);
 	if (blk->dev)
 		return blk->dev;
@@ -501,9 +634,7 @@ struct vmsg_device *vmsg_blk_add(struct vmsg_bus *bus, uint32_t num,
 		  strerror(-ret));
 
 err:
-	if (blk->fd >= 0)
-		close(blk->fd);
-	free(blk);
+	vmsg_blk_free(blk);
 	errno = -ret;
 	return NULL;
 }
@@ -524,6 +655,11 @@ int vmsg_blk_resize(struct vmsg_device *dev, uint64_t size,
 
 	if (!size || size % VMSG_BLK_SECTOR || size > INT64_MAX)
 		return -EINVAL;
+	/* What is under way has been checked against the old capacity. */
+	if (blk->io) {
+		vmsg_blk_io_drain(blk->io);
+		vmsg_blk_pause(blk);
+	}
 	if (blk->regular && !blk->read_only && ftruncate(blk->fd, size))
 		return -errno;
 	if (blk->fd >= 0)
@@ -561,6 +697,15 @@ static int vmsg_blk_set(void *params, const char *key, const char *value)
 	if (!strcmp(key, "serial")) {
 		blk->serial = value;
 		return strlen(value) <= VMSG_BLK_SERIAL ? 0 : -ERANGE;
+	}
+	if (!strcmp(key, "aio")) {
+		if (!strcmp(value, "uring"))
+			blk->aio = VMSG_BLK_AIO_URING;
+		else if (!strcmp(value, "sync"))
+			blk->aio = VMSG_BLK_AIO_SYNC;
+		else
+			return -EINVAL;
+		return 0;
 	}
 	if (!strcmp(key, "ro")) {
 		blk->read_only = true;
@@ -614,6 +759,9 @@ const struct vmsg_model vmsg_blk_model = {
 "      size=BYTES       make the file, or let it grow, to this size\n"
 "      null             in place of file=: keep nothing, read nothing\n"
 "      ro               read-only\n"
+#ifdef VMSG_URING
+"      aio=uring|sync   many requests at once by io_uring, or one by one\n"
+#endif
 "      queues=N         number of queues (1)\n"
 "      queue-size=N     descriptors of each queue (128)\n"
 "      serial=TEXT      serial number, up to 20 bytes\n",

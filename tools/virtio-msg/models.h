@@ -65,10 +65,24 @@ void vmsg_kit_say(const char *fmt, ...) VMSG_PRINTF(1, 2);
 #define VMSG_BLK_SERIAL		20
 
 /**
+ * enum vmsg_blk_aio - how a blk device moves the bytes of its file
+ * @VMSG_BLK_AIO_BEST: what is quicker: io_uring, if it can be had, for many
+ *	requests at a time to a file that is not in memory
+ * @VMSG_BLK_AIO_SYNC: a system call for each request
+ * @VMSG_BLK_AIO_URING: io_uring for all of them, or no device
+ */
+enum vmsg_blk_aio {
+	VMSG_BLK_AIO_BEST,
+	VMSG_BLK_AIO_SYNC,
+	VMSG_BLK_AIO_URING,
+};
+
+/**
  * struct vmsg_blk_params - a block device
  * @path: file or block device that keeps the data, NULL = nothing does
  * @size: bytes; a file is made or grown to it. 0 = as large as @path is
  * @null: the command line says that nothing is to keep the data
+ * @aio: how the bytes of @path are moved
  * @read_only: refuse writes
  * @queues: number of queues, 0 = 1
  * @queue_size: descriptors of each, 0 = 128
@@ -79,6 +93,7 @@ struct vmsg_blk_params {
 	const char *path;
 	uint64_t size;
 	bool null;
+	enum vmsg_blk_aio aio;
 	bool read_only;
 	uint32_t queues;
 	uint32_t queue_size;

@@ -242,7 +242,7 @@ NEEDS_GUEST=(qemu-system-x86 cpio kmod xz-utils e2fsprogs)
 # Any busybox will do, and the static one would replace another.
 command -v busybox >/dev/null || NEEDS_GUEST+=(busybox-static)
 NEEDS_TESTS=(fio attr socat iproute2 iperf3 ethtool kexec-tools qemu-utils qemu-system-common
-	dpdk-dev librte-net-vhost23 librte-mempool-ring23)
+	dpdk-dev librte-net-vhost23 librte-mempool-ring23 liburing-dev pkg-config)
 # What others do the same job with, and what it is measured with.
 NEEDS_BENCH=(fio iproute2 iperf3 gcc libc6-dev liburing-dev qemu-utils nbdkit nbd-client)
 NEEDS_STATIC=(perl shellcheck)

@@ -4,6 +4,8 @@
 # virtio-blk over the loopback bus: are the data the same on both sides, for
 # every kind of ring and notification, and do the block device's other requests
 # arrive?
+#
+# AIO=uring or AIO=sync says how the files are read and written.
 
 . ./lib.sh
 
@@ -11,6 +13,14 @@
 RING_INDIRECT=29
 RING_EVENT_IDX=30
 RING_PACKED=35
+
+AIO=${AIO:+,aio=$AIO}
+if [ "$AIO" = ,aio=uring ]; then
+	virtio-msg-device --help | grep -q aio=uring ||
+		skip_all "no virtio-msg-device with liburing"
+	[ "$(cat /proc/sys/kernel/io_uring_disabled)" -lt 2 ] ||
+		skip_all "no io_uring in this kernel"
+fi
 
 # The disk gets random data by dd, which has to be in the file then, each byte
 # of it; before that fio has done its own checks.
@@ -28,7 +38,7 @@ with() {
 	with_blk=$1
 	shift
 	rm -f "$TMP/file"
-	start blk --blk "file=$TMP/file,size=4M$with_blk" "$@" &&
+	start blk --blk "file=$TMP/file,size=4M$AIO$with_blk" "$@" &&
 		wait_disk blk 0 || return 1
 	DEVICE=$(device blk 0)
 	data_is_right
@@ -118,7 +128,7 @@ strict() {
 # A disk with a file system, for what follows.
 begin_fs() {
 	rm -f "$TMP/file"
-	start blk --blk "file=$TMP/file,size=24M,serial=vmsg-0123456789abcd" &&
+	start blk --blk "file=$TMP/file,size=24M$AIO,serial=vmsg-0123456789abcd" &&
 		wait_disk blk 0 &&
 		mkdir -p "$TMP/mnt" &&
 		mkfs.ext4 -q "$DISK" &&
@@ -189,7 +199,7 @@ resize() {
 
 read_only() {
 	random_file "$TMP/file" 1024
-	start ro --blk "file=$TMP/file,ro" && wait_disk ro 0 &&
+	start ro --blk "file=$TMP/file,ro$AIO" && wait_disk ro 0 &&
 		same ro "$(cat "/sys/block/${DISK##*/}/ro")" 1 &&
 		cmp "$DISK" "$TMP/file" || return 1
 	! dd if=/dev/zero of="$DISK" bs=4k count=1 oflag=direct ||
@@ -197,7 +207,31 @@ read_only() {
 	stop ro
 }
 
-plan 30 virtio-msg-device fio mkfs.ext4 fsck.ext4 lbtool
+# A disk whose data are on another disk. Which way they go is not said, and it is
+# no file in memory.
+two_disks() {
+	with "" || return 1
+	two_below=$DISK
+	start above --blk "file=$two_below" && wait_disk above 0 &&
+		dd if="$TMP/random" of="$DISK" bs=120k oflag=direct conv=fsync &&
+		cmp -n 3072000 "$TMP/random" "$TMP/file" || return 1
+	! virtio-msg-device --help | grep -q aio=uring ||
+		[ "$(cat /proc/sys/kernel/io_uring_disabled)" -gt 1 ] ||
+		has_ring above || return 1
+	stop above && stop blk
+}
+
+# has_ring NAME: does the program use io_uring?
+has_ring() {
+	for has_fd in "/proc/$(pid "$1")/fd"/*; do
+		case $(readlink "$has_fd") in
+		*io_uring*)	return 0 ;;
+		esac
+	done
+	fail "$1 has no ring"
+}
+
+plan 31 virtio-msg-device fio mkfs.ext4 fsck.ext4 lbtool
 for ring in split packed; do
 	for notify in eventfds messages; do
 		for extras in on off; do
@@ -228,4 +262,5 @@ check "discard" discard
 check "write zeroes" write_zeroes
 check "resize, announced in all three ways" resize
 check "read-only" read_only
+check "a disk on a disk" two_disks
 check "nothing is left" nothing_left
