@@ -610,7 +610,7 @@ RULES = [
     ("blk: whole sectors", "dev_blk.c",
      "	if (req->len % VMSG_BLK_SECTOR ||\n", "	if (\n"),
     ("blk: failed reads show nothing", "dev_blk.c",
-     "	if (status != VIRTIO_BLK_S_OK && req.type == VIRTIO_BLK_T_IN)",
+     "	if (status != VIRTIO_BLK_S_OK && req->type == VIRTIO_BLK_T_IN)",
      "	if (0)"),
     ("blk: unknown flags", "dev_blk.c",
      "		if (flags & ~(zero ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0u))",
