@@ -6,37 +6,14 @@
  * many pairs it uses, is behind the last pair and is served here. Without
  * VIRTIO_NET_F_MQ it is behind the first one, and the others are nobody's.
  */
-#include <unistd.h>
 #include <linux/virtio_net.h>
 
 #include "internal.h"
 #include "net_ctrl.h"
 #include "vhost_net.h"
 
-/* More than that is seldom of use, and each takes memory of the pool. */
-#define VHOST_NET_USUAL_PAIRS	8u
 /* The longest command is one that is refused: a table of addresses. */
 #define VHOST_NET_COMMAND	4096u
-
-/**
- * vhost_net_pairs() - how many queue pairs is a device to have?
- * @asked: what the user wants, 0 = anything
- * @have: what the back end has
- *
- * Return: the number, from 1.
- */
-unsigned int vhost_net_pairs(unsigned int asked, unsigned int have)
-{
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned int pairs = asked;
-
-	if (!pairs) {
-		pairs = VHOST_NET_USUAL_PAIRS;
-		if (processors < (long)pairs)
-			pairs = processors > 0 ? processors : 1;
-	}
-	return pairs < have ? pairs : have;
-}
 
 static bool vhost_net_has_control(const struct vhost_net *net)
 {

@@ -26,7 +26,6 @@ struct vhost_net {
 	void *arg;
 };
 
-unsigned int vhost_net_pairs(unsigned int asked, unsigned int have);
 uint32_t vhost_net_queues(const struct vhost_net *net);
 uint32_t vhost_net_rings(const struct vhost_net *net);
 bool vhost_net_is_control(const struct vhost_net *net, uint32_t index);

@@ -208,9 +208,8 @@ static int vhost_user_negotiate(struct vhost_user *v)
 }
 
 /*
- * Queue pairs of a back end that is a network card. These it counts, as far as
- * it is like DPDK and passt; and what others make of the same number, they
- * refuse to start.
+ * Queue pairs of a back end that is a network card: what GET_QUEUE_NUM is about
+ * then, as DPDK, passt and QEMU understand it.
  */
 static uint32_t vhost_user_max_pairs(const struct vhost_user *v)
 {
@@ -861,16 +860,21 @@ static int vhost_user_find_kind(struct vhost_user *v)
 	return -EINVAL;
 }
 
-/* How many queue pairs a network card has. */
+/*
+ * How many queue pairs a network card has. More than one for those who ask: DPDK
+ * says 128 even if it looks at one of them, and what is sent by others is lost.
+ */
 static void vhost_user_choose_pairs(struct vhost_user *v)
 {
 	uint32_t have = vhost_user_max_pairs(v);
 
-	if (v->params.queues > have)
-		vmsg_warn("%s: the back end has %u queue pairs, not %u; the card gets %u",
-			  v->params.path, have, v->params.queues, have);
-	v->params.queues = vhost_net_pairs(v->params.queues, have);
-	v->net.pairs = v->params.queues;
+	v->net.pairs = v->params.queues ? v->params.queues : 1;
+	if (v->net.pairs > have) {
+		vmsg_warn("%s: --queues %u is more than the back end has; the card gets %u",
+			  v->params.path, v->net.pairs, have);
+		v->net.pairs = have;
+	}
+	v->params.queues = v->net.pairs;
 	v->net.active = 1;
 	v->net.activate = vhost_user_activate;
 	v->net.arg = v;

@@ -34,6 +34,7 @@ static void disconnect(struct fake *f)
 	for (i = 0; i < FAKE_QUEUES; i++) {
 		close_fd(&f->queues[i].kick);
 		close_fd(&f->queues[i].call);
+		f->queues[i].enabled = false;
 	}
 	if (f->mem)
 		munmap(f->mem, f->memory.size);
@@ -176,14 +177,18 @@ static void answer_number(struct fake *f, struct vhost_msg *msg,
 	answer(f, msg, sizeof(number), -1);
 }
 
+static bool refuses(struct fake *f, const struct vhost_msg *msg)
+{
+	return f->trick_at == msg->head.request &&
+	       (f->trick == FAKE_REFUSE ||
+		(f->trick == FAKE_REFUSE_ODD && msg->body.state.index % 2));
+}
+
 /* Is this one acknowledged, in place of an answer? */
 static void ack(struct fake *f, struct vhost_msg *msg)
 {
-	bool refuse = f->trick_at == msg->head.request &&
-		      f->trick == FAKE_REFUSE;
-
 	if (msg->head.flags & VHOST_NEED_REPLY)
-		answer_number(f, msg, refuse);
+		answer_number(f, msg, refuses(f, msg));
 }
 
 static void give_inflight(struct fake *f, struct vhost_msg *msg)
@@ -275,6 +280,7 @@ static void handle(struct fake *f, struct vhost_msg *msg, int fd)
 		break;
 	case VHOST_SET_INFLIGHT_FD:
 		take_inflight(f, fd);
+		f->num_noted = msg->body.inflight.num_queues;
 		break;
 	case VHOST_SET_VRING_NUM:
 		q->num = msg->body.state.num;
@@ -287,11 +293,15 @@ static void handle(struct fake *f, struct vhost_msg *msg, int fd)
 		q->addr = msg->body.addr;
 		break;
 	case VHOST_SET_VRING_ENABLE:
-		q->enabled = msg->body.state.num;
+		if (!refuses(f, msg))
+			q->enabled = msg->body.state.num;
 		break;
 	case VHOST_SET_VRING_KICK:
 		close_fd(&q->kick);
 		q->kick = dup(fd);
+		/* Then there is nothing else that could say so. */
+		q->enabled |= !(f->got_features &
+				VMSG_BIT(VHOST_F_PROTOCOL_FEATURES));
 		break;
 	case VHOST_SET_VRING_CALL:
 		close_fd(&q->call);
@@ -454,7 +464,8 @@ static void *run(void *arg)
 		fds[2].fd = f->sock;
 		fds[3].fd = f->channel;
 		for (i = 0; i < FAKE_QUEUES; i++)
-			fds[4 + i].fd = f->queues[i].kick;
+			fds[4 + i].fd = f->queues[i].enabled ?
+					f->queues[i].kick : -1;
 		for (i = 0; i < 4 + FAKE_QUEUES; i++)
 			fds[i].events = POLLIN;
 		poll(fds, 4 + FAKE_QUEUES, -1);
