@@ -209,7 +209,7 @@ static int vhost_user_negotiate(struct vhost_user *v)
 
 /*
  * Queue pairs of a back end that is a network card: what GET_QUEUE_NUM is about
- * then, as DPDK, passt and QEMU understand it.
+ * then, to DPDK at least.
  */
 static uint32_t vhost_user_max_pairs(const struct vhost_user *v)
 {
