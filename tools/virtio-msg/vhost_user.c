@@ -370,7 +370,7 @@ static int vhost_user_activate_queue(struct vhost_user *v, uint32_t index)
 		return 0;
 	ret = vhost_conn_set_acked(&v->conn, VHOST_SET_VRING_ENABLE, &state,
 				   sizeof(state), -1);
-	/* It may have looked for buffers, and ignored them. */
+	/* A kick that came before may have been ignored. */
 	if (!ret && queue->active)
 		vhost_user_signal(queue->kick_fd);
 	return ret;
@@ -862,7 +862,7 @@ static int vhost_user_find_kind(struct vhost_user *v)
 
 /*
  * How many queue pairs a network card has. More than one for those who ask: DPDK
- * says 128 even if it looks at one of them, and what is sent by others is lost.
+ * says 128 even if it looks at one of them, and what is sent by another is lost.
  */
 static void vhost_user_choose_pairs(struct vhost_user *v)
 {

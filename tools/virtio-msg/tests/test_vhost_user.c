@@ -602,19 +602,20 @@ static void test_net_offer(struct rig *t)
 		uint64_t have;
 		uint64_t lacks;
 		uint32_t asked;
+		uint32_t pairs;
 		uint32_t queues;
 	} cases[] = {
-		{ "1 pair unless asked", 128, 0, 0, 2 },
-		{ "1 when asked for 1", 128, 0, 1, 2 },
-		{ "3 of 4", 4, 0, 3, 7 },
-		{ "as many as the back end has", 2, 0, 8, 5 },
-		{ "and of one only 1", 1, 0, 8, 2 },
-		{ "no more than there is room for", 1000, 0, 256, 255 },
-		{ "1 without the feature of the device", 4, NET_MQ, 2, 2 },
+		{ "1 pair unless asked", 128, 0, 0, 1, 2 },
+		{ "1 when asked for 1", 128, 0, 1, 1, 2 },
+		{ "3 of 4", 4, 0, 3, 3, 7 },
+		{ "as many as the back end has", 2, 0, 8, 2, 5 },
+		{ "and of one only 1", 1, 0, 8, 1, 2 },
+		{ "no more than there is room for", 1000, 0, 256, 127, 255 },
+		{ "1 without the feature of the device", 4, NET_MQ, 2, 1, 2 },
 	};
 	struct vmsg_vhost_params params = { .device = "net", .queues = 2 };
 	uint64_t both = NET_MQ | NET_CTRL, offered;
-	unsigned int i;
+	uint32_t i, pairs;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		rig_init(t);
@@ -627,10 +628,12 @@ static void test_net_offer(struct rig *t)
 		offered = drv_offered(&t->b, 0);
 		ok(t->dev->num_vqs == cases[i].queues, "%s: %u queues, not %u",
 		   cases[i].what, cases[i].queues, t->dev->num_vqs);
-		ok((offered & both) == (cases[i].queues > 2 ? both : 0) &&
-		   config_byte(t, 8, cases[i].queues > 2 ?
-			       cases[i].queues / 2 : 0),
-		   "the driver is told as many pairs");
+		pairs = cases[i].pairs;
+		if (pairs > 1)
+			ok((offered & both) == both && config_byte(t, 8, pairs),
+			   "the driver is told of %u pairs", pairs);
+		else
+			ok(!(offered & both), "the driver is told of no pairs");
 		ok(!(offered & NET_NOT_OURS), "and nothing that needs other commands: %#llx",
 		   (unsigned long long)(offered & NET_NOT_OURS));
 		rig_close(t);
@@ -656,6 +659,8 @@ static void test_net_pairs(struct rig *t)
 	const struct seg segs[] = {
 		{ OUT, 8, 0 }, { IN, 8, VRING_DESC_F_WRITE },
 	};
+	static const uint32_t lengths[] = { 2, 3, 5, 6, 4096 };
+	const uint8_t one[] = { 4, 0, 1, 0 };
 	struct fake *f = &t->f;
 	struct vmsg_msg msg;
 	uint32_t id, len;
@@ -695,13 +700,10 @@ static void test_net_pairs(struct rig *t)
 		   VIRTIO_NET_ERR && net_enabled(t) == 15,
 		   "command %u.%u with %u is refused", refused[i][0],
 		   refused[i][1], refused[i][2] | refused[i][3] << 8);
-	for (i = 2; i < 6; i++)
-		ok(i == 4 || (net_ask(t, &net_rings[4], (uint8_t[4]){ 4, 0, 1 },
-				      i) == VIRTIO_NET_ERR &&
-			      net_enabled(t) == 15),
-		   "so is one of %u bytes", i);
-	ok(net_ask(t, &net_rings[4], (uint8_t[4]){ 1, 0 }, 4096) ==
-	   VIRTIO_NET_ERR, "and one of 4 KiB");
+	for (i = 0; i < ARRAY_SIZE(lengths); i++)
+		ok(net_ask(t, &net_rings[4], one, lengths[i]) ==
+		   VIRTIO_NET_ERR && net_enabled(t) == 15,
+		   "so is one of %u bytes", lengths[i]);
 
 	net_pairs(t, 1);
 	f->trick_at = VHOST_SET_VRING_ENABLE;
@@ -725,6 +727,14 @@ static void test_net_features(struct rig *t)
 	const uint8_t pairs[] = { 4, 0, 1, 0 };
 
 	net_open(t, 0);
+	drv_set_status(&t->b, 0, S_DRIVER);
+	drv_accept(&t->b, 0, NET_MQ | NET_CTRL | F_BASE);
+	drv_set_status(&t->b, 0, S_FEATURES);
+	net_enable(t, 0);
+	net_enable(t, 1);
+	drv_set_status(&t->b, 0, S_RUNNING);
+	ok(net_enabled(t) == 3, "a driver that does not begin with a reset: %#x",
+	   net_enabled(t));
 	ok(!drv_negotiate(&t->b, 0, NET_MQ),
 	   "no driver has pairs without a control queue");
 	reset(t);
@@ -769,11 +779,11 @@ static void test_net_hostile(struct rig *t)
 
 	net_open(t, 0);
 	for (i = 0; i < ARRAY_SIZE(cases) + 2; i++) {
-		const char *what = i < ARRAY_SIZE(cases) ? cases[i].what :
-				   "a chain that makes no sense";
+		const char *what = "a chain that makes no sense";
 
 		net_run(t, NET_MQ | NET_CTRL);
 		if (i < ARRAY_SIZE(cases)) {
+			what = cases[i].what;
 			net_send(t, &net_rings[4], pairs, cases[i].len,
 				 cases[i].room);
 		} else {
@@ -848,16 +858,52 @@ static void test_net_reconnect(struct rig *t)
 	ok(echoes_by(t, &net_rings[1], "one") && net_enabled(t) == 3,
 	   "the next one is told that: %#x", net_enabled(t));
 
+	f->trick_at = VHOST_SET_VRING_ENABLE;
+	f->trick = FAKE_DIE;
+	ok(net_pairs(t, 2) == VIRTIO_NET_OK && !net_enabled(t),
+	   "the driver asks for both, and that ends the back end");
+	fake_tell(f, 'l');
+	ok(echoes_by(t, &net_rings[2], "two") && net_enabled(t) == 15,
+	   "the next one is told as well: %#x", net_enabled(t));
+
 	f->queue_num = 1;
 	fake_tell(f, 'k');
 	fake_tell(f, 'l');
-	ok(until_do(fake_read(f, &f->num_connections) == 5,
+	ok(until_do(fake_read(f, &f->num_connections) == 6,
 		    bench_run(&t->b)), "one with fewer pairs comes");
 	ok(until_do(fake_closed(f, &f->sock), bench_run(&t->b)) &&
 	   !net_enabled(t), "and is not taken");
 	f->queue_num = 3;
+	f->protocol &= ~P(MQ);
+	ok(until_do(fake_read(f, &f->num_connections) == 7,
+		    bench_run(&t->b)), "one comes that has no pairs");
+	ok(until_do(fake_closed(f, &f->sock), bench_run(&t->b)) &&
+	   !net_enabled(t), "and is not taken either");
+	f->protocol |= P(MQ);
 	ok(echoes_by(t, &net_rings[0], "more") &&
 	   drv_status(&t->b, 0) == S_RUNNING, "one with more is");
+	rig_close(t);
+}
+
+/* A back end may leave out the last queues of its kind of device. */
+static void test_nobodys_queue(struct rig *t)
+{
+	struct vmsg_vhost_params params = { .device = "vsock" };
+	struct fake *f = &t->f;
+
+	rig_init(t);
+	f->protocol |= P(INFLIGHT_SHMFD);
+	f->queue_num = 2;
+	ok(rig_open(t, &params) && t->dev->num_vqs == 3,
+	   "a device of 3 queues, with a back end of 2");
+	t->ops.queue = net_tie;
+	net_run(t, 0);
+	ok(net_enabled(t) == 3 && f->num_noted == 2 && !f->queues[2].num,
+	   "it hears of those only: %#x", net_enabled(t));
+	fake_tell(f, 'k');
+	fake_tell(f, 'l');
+	ok(echoes_by(t, &net_rings[1], "next") && net_enabled(t) == 3,
+	   "the next one is not missing any: %#x", net_enabled(t));
 	rig_close(t);
 }
 
@@ -1139,6 +1185,7 @@ int main(void)
 	test_net_hostile(&t);
 	test_net_queue_reset(&t);
 	test_net_reconnect(&t);
+	test_nobodys_queue(&t);
 	test_hostile_add(&t);
 	test_hostile_start(&t);
 	test_stop(&t);

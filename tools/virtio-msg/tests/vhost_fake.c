@@ -43,6 +43,13 @@ static void disconnect(struct fake *f)
 	close_fd(&f->sock);
 }
 
+static void be_gone(struct fake *f)
+{
+	disconnect(f);
+	close_fd(&f->listener);
+	unlink(f->path);
+}
+
 static void listen_again(struct fake *f)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -128,6 +135,10 @@ static void answer(struct fake *f, struct vhost_msg *msg, uint32_t len, int fd)
 			return;
 		case FAKE_CLOSE:
 			disconnect(f);
+			return;
+		case FAKE_DIE:
+			be_gone(f);
+			f->trick = FAKE_HONEST;
 			return;
 		case FAKE_SHORT:
 			len -= 4;
@@ -348,7 +359,8 @@ static void work(struct fake *f, struct fake_queue *q)
 	uint32_t *entry, head;
 	uint64_t count;
 
-	if (read(q->kick, &count, sizeof(count)) < 0 || f->idle)
+	/* Who is not enabled ignores a kick, and does not remember it. */
+	if (read(q->kick, &count, sizeof(count)) < 0 || f->idle || !q->enabled)
 		return;
 	for (; q->avail != le16toh(__atomic_load_n(&avail[1],
 						   __ATOMIC_ACQUIRE));
@@ -394,9 +406,7 @@ static bool command(struct fake *f)
 	case 'q':
 		return false;
 	case 'k':	/* be gone */
-		disconnect(f);
-		close_fd(&f->listener);
-		unlink(f->path);
+		be_gone(f);
 		break;
 	case 'l':	/* be there again */
 		listen_again(f);
@@ -464,8 +474,7 @@ static void *run(void *arg)
 		fds[2].fd = f->sock;
 		fds[3].fd = f->channel;
 		for (i = 0; i < FAKE_QUEUES; i++)
-			fds[4 + i].fd = f->queues[i].enabled ?
-					f->queues[i].kick : -1;
+			fds[4 + i].fd = f->queues[i].kick;
 		for (i = 0; i < 4 + FAKE_QUEUES; i++)
 			fds[i].events = POLLIN;
 		poll(fds, 4 + FAKE_QUEUES, -1);
@@ -485,9 +494,7 @@ static void *run(void *arg)
 					work(f, &f->queues[i]);
 		pthread_mutex_unlock(&f->lock);
 	}
-	disconnect(f);
-	close_fd(&f->listener);
-	unlink(f->path);
+	be_gone(f);
 	return NULL;
 }
 

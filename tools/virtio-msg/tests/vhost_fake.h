@@ -34,6 +34,8 @@ enum fake_trick {
 	FAKE_INDEX,
 	/* refuse what is about queues with odd numbers */
 	FAKE_REFUSE_ODD,
+	/* be gone, once, until it is told to be there again */
+	FAKE_DIE,
 };
 
 struct fake_queue {

@@ -118,9 +118,12 @@ events() {
 # sends, and all by this queue
 noted() {
 	grep "$1: dev=$CARD .*protocol=0x0800" "$TRACE/trace" >"$TMP/noted"
-	[ "$(grep -c "queue_mapping=$2\b" "$TMP/noted")" -ge "$3" ] &&
-		! grep -v "queue_mapping=$2\b" "$TMP/noted" ||
-		fail "$1 is not by queue $2 alone: $(wc -l <"$TMP/noted") packets"
+	noted_all=$(grep -c '' "$TMP/noted")
+	noted_here=$(grep -c "queue_mapping=$2\b" "$TMP/noted")
+	if [ "$noted_here" -lt "$3" ] || [ "$noted_here" != "$noted_all" ]; then
+		cat "$TMP/noted"
+		fail "$1: queue $2 has $noted_here of $noted_all packets"
+	fi
 }
 
 # carries: pings of each processor go and come by its own queue pair. What came
