@@ -170,6 +170,7 @@ end() {
 
 [ -e "$(pmd net_vhost)" ] || skip_all "no DPDK driver net_vhost"
 modprobe virtio_net 2>/dev/null || [ -d $DRIVER ] || skip_all "no module virtio_net"
+[ "$(nproc)" -gt 1 ] || skip_all "testpmd needs two processors"
 [ -d $TRACE/events ] || mount -t tracefs none $TRACE || skip_all "no tracefs"
 plan 11 virtio-msg-vhost-user dpdk-testpmd ip ethtool taskset
 check "a card with address and MTU" begin 1
