@@ -29,6 +29,7 @@
 #include <linux/virtio_net.h>
 
 #include "models.h"
+#include "net_ctrl.h"
 #include "tap.h"
 
 #define VMSG_NET_QUEUE_SIZE	256u
@@ -774,15 +775,12 @@ static bool vmsg_net_ctrl_vlan(struct vmsg_net *net, uint8_t cmd,
 	}
 }
 
-static bool vmsg_net_ctrl_pairs(struct vmsg_net *net, uint8_t cmd,
-				const uint8_t *data, size_t len)
+static bool vmsg_net_ctrl_mq(struct vmsg_net *net, uint8_t cmd,
+			     const uint8_t *data, size_t len)
 {
-	unsigned int num;
+	unsigned int num = vmsg_net_ctrl_pairs(cmd, data, len, net->num_pairs);
 
-	if (cmd != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET || len != sizeof(uint16_t))
-		return false;
-	num = data[0] | data[1] << 8;
-	if (!num || num > net->num_pairs)
+	if (!num)
 		return false;
 	net->active = num;
 	vmsg_net_tap_ask(net);
@@ -790,12 +788,11 @@ static bool vmsg_net_ctrl_pairs(struct vmsg_net *net, uint8_t cmd,
 	return true;
 }
 
-static bool vmsg_net_ctrl(struct vmsg_net *net, const uint8_t *data, size_t len)
+static bool vmsg_net_ctrl(void *arg, uint8_t class, uint8_t cmd,
+			  const uint8_t *data, size_t len)
 {
-	uint8_t class = data[0], cmd = data[1];
+	struct vmsg_net *net = arg;
 
-	data += sizeof(struct virtio_net_ctrl_hdr);
-	len -= sizeof(struct virtio_net_ctrl_hdr);
 	switch (class) {
 	case VIRTIO_NET_CTRL_RX:
 		return vmsg_net_has(net, VIRTIO_NET_F_CTRL_RX) &&
@@ -808,31 +805,9 @@ static bool vmsg_net_ctrl(struct vmsg_net *net, const uint8_t *data, size_t len)
 		       vmsg_net_ctrl_vlan(net, cmd, data, len);
 	case VIRTIO_NET_CTRL_MQ:
 		return vmsg_net_has(net, VIRTIO_NET_F_MQ) &&
-		       vmsg_net_ctrl_pairs(net, cmd, data, len);
+		       vmsg_net_ctrl_mq(net, cmd, data, len);
 	default:
 		return false;
-	}
-}
-
-static void vmsg_net_requests(struct vmsg_net *net, struct vmsg_vq *vq)
-{
-	struct vmsg_elem *elem;
-	uint8_t ack;
-	size_t len;
-
-	while ((elem = vmsg_vq_pop(vq))) {
-		if (elem->out_len < sizeof(struct virtio_net_ctrl_hdr) ||
-		    elem->out_len > sizeof(net->out) || !elem->in_len) {
-			vmsg_vq_broken(vq, "a request of %zu bytes with %zu bytes of room",
-				       elem->out_len, elem->in_len);
-			return;
-		}
-		len = vmsg_iov_read(elem->out, elem->out_num, net->out,
-				    elem->out_len);
-		ack = vmsg_net_ctrl(net, net->out, len) ? VIRTIO_NET_OK :
-							  VIRTIO_NET_ERR;
-		vmsg_iov_write(elem->in, elem->in_num, &ack, sizeof(ack));
-		vmsg_vq_push(vq, elem, sizeof(ack));
 	}
 }
 
@@ -847,7 +822,8 @@ static void vmsg_net_queue(struct vmsg_device *dev, struct vmsg_vq *vq)
 
 	/* Without multi-queue the control queue is where the third one was. */
 	if (index >= 2 * pairs)
-		vmsg_net_requests(net, vq);
+		vmsg_net_ctrl_serve(vq, net->out, sizeof(net->out),
+				    vmsg_net_ctrl, net);
 	else if (index % 2)
 		vmsg_net_send(&net->pairs[index / 2]);
 	else

@@ -12,6 +12,9 @@
 #include "vhost_kind.h"
 #include "vhost_proto.h"
 
+/* Younger than some virtio_net.h: VIRTIO_NET_F_DEVICE_STATS. */
+#define VHOST_NET_F_STATS	50
+
 /*
  * Of a network device, what needs a control queue (that is the front end's in
  * vhost-user) or what the configuration space has to say. The rest is between
@@ -26,7 +29,9 @@
 	 VMSG_BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) |			\
 	 VMSG_BIT(VIRTIO_NET_F_MQ) |					\
 	 VMSG_BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | 0xf8ULL << 48 |		\
-	 VMSG_BIT(51) | VMSG_BIT(52) | VMSG_BIT(53))
+	 VMSG_BIT(VHOST_NET_F_STATS) | VMSG_BIT(VIRTIO_NET_F_HASH_REPORT) | \
+	 VMSG_BIT(VIRTIO_NET_F_RSS) | VMSG_BIT(VIRTIO_NET_F_STANDBY) |	\
+	 VMSG_BIT(VIRTIO_NET_F_SPEED_DUPLEX))
 
 /* Bytes of configuration space; those of virtio_net.h etc. may be younger. */
 #define VHOST_BLK_CONFIG	36u
@@ -38,6 +43,7 @@
 #define VHOST_BLK_F_ERASE	16
 #define VHOST_BLK_F_ZONED	17
 #define VHOST_NET_CONFIG	12u
+#define VHOST_NET_CONFIG_PAIRS	8u
 #define VHOST_NET_CONFIG_MTU	10u
 #define VHOST_FS_TAG		36u
 #define VHOST_FS_CONFIG		40u
@@ -135,7 +141,7 @@ uint32_t vhost_kind_own_config(const struct vhost_kind *kind,
 			       const struct vmsg_vhost_params *params,
 			       uint8_t *config, uint64_t *features)
 {
-	uint16_t mtu = htole16(params->mtu);
+	uint16_t mtu = htole16(params->mtu), pairs = htole16(params->queues);
 	uint32_t requests;
 
 	switch (kind->device_id) {
@@ -148,6 +154,12 @@ uint32_t vhost_kind_own_config(const struct vhost_kind *kind,
 			memcpy(config + VHOST_NET_CONFIG_MTU, &mtu,
 			       sizeof(mtu));
 			*features |= VMSG_BIT(VIRTIO_NET_F_MTU);
+		}
+		if (params->queues > 1) {
+			memcpy(config + VHOST_NET_CONFIG_PAIRS, &pairs,
+			       sizeof(pairs));
+			*features |= VMSG_BIT(VIRTIO_NET_F_CTRL_VQ) |
+				     VMSG_BIT(VIRTIO_NET_F_MQ);
 		}
 		return VHOST_NET_CONFIG;
 	case VIRTIO_ID_FS:

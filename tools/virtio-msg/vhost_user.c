@@ -7,7 +7,8 @@
  * of a queue, the kernel gets the same two, and from then on they need nobody
  * in between. So the bus has to be one of vmsg_bus_params.messages: the library
  * is not to make eventfds itself. It reads no ring, for queue() below takes no
- * buffer.
+ * buffer; except for the control queue of network devices, which back ends do
+ * not know: the library serves that one, with messages for notifications.
  *
  * Device addresses are what the back end calls guest addresses, and those that
  * it calls user addresses as well: all of it is one region of one file.
@@ -28,11 +29,13 @@
 #include <unistd.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
 
 #include "internal.h"
 #include "models.h"
 #include "vhost_conn.h"
 #include "vhost_kind.h"
+#include "vhost_net.h"
 
 #define VHOST_WAIT_MS		3000u
 #define VHOST_RETRY_MS		250u
@@ -68,6 +71,8 @@ enum vhost_queue_state {
 
 struct vhost_queue {
 	enum vhost_queue_state state;
+	/* The back end has been told to work on it, not just where it is. */
+	bool active;
 	int kick_fd;
 	int call_fd;
 };
@@ -83,7 +88,7 @@ struct vhost_user {
 	/* Of the connected back end. */
 	uint64_t features;
 	uint64_t protocol;
-	uint32_t max_queues;
+	uint32_t queue_num;
 	/* It knows what the driver has chosen. */
 	bool told;
 
@@ -94,6 +99,9 @@ struct vhost_user {
 	bool own_config;
 	struct vhost_queue *queues;
 	uint32_t num_queues;
+	/* Those that the first back end has had, at most. */
+	uint32_t num_rings;
+	struct vhost_net net;
 	struct vhost_inflight inflight;
 	int inflight_fd;
 	bool running;
@@ -195,8 +203,33 @@ static int vhost_user_negotiate(struct vhost_user *v)
 		vmsg_warn("%s: the back end has no queues", v->params.path);
 		return -EPROTO;
 	}
-	v->max_queues = number < VHOST_MAX_QUEUES ? number : VHOST_MAX_QUEUES;
+	v->queue_num = number < VHOST_MAX_QUEUES ? number : VHOST_MAX_QUEUES;
 	return 0;
+}
+
+/*
+ * Queue pairs of a back end that is a network card: what GET_QUEUE_NUM is about
+ * then, to DPDK at least.
+ */
+static uint32_t vhost_user_max_pairs(const struct vhost_user *v)
+{
+	if (!vhost_user_has(v, VHOST_PROTO_MQ) ||
+	    !(v->features & VMSG_BIT(VIRTIO_NET_F_MQ)))
+		return 1;
+	return v->queue_num < VHOST_NET_MAX_PAIRS ? v->queue_num :
+						    VHOST_NET_MAX_PAIRS;
+}
+
+/* Queues that the back end has, as far as it says so. */
+static uint32_t vhost_user_max_rings(const struct vhost_user *v)
+{
+	return v->net.pairs ? 2 * vhost_user_max_pairs(v) : v->queue_num;
+}
+
+/* Queues that the back end serves, with what the driver has chosen. */
+static uint32_t vhost_user_rings(const struct vhost_user *v)
+{
+	return v->net.pairs ? vhost_net_rings(&v->net) : v->num_rings;
 }
 
 /* Tell what the driver has chosen, as far as that is the back end's matter. */
@@ -210,6 +243,9 @@ static int vhost_user_tell(struct vhost_user *v)
 			  VIRTIO_CONFIG_S_FEATURES_OK;
 	int ret;
 
+	/* The control queue is between driver and us. */
+	if (v->net.pairs)
+		features &= ~VMSG_BIT(VIRTIO_NET_F_CTRL_VQ);
 	/* Without this, all the protocol features are off. */
 	features |= v->features & VMSG_BIT(VHOST_F_PROTOCOL_FEATURES);
 	ret = vhost_conn_set_acked(conn, VHOST_SET_FEATURES, &features,
@@ -249,7 +285,7 @@ static int vhost_user_give_memory(struct vhost_user *v)
 /* What it notes belongs to one life of the device, over several back ends. */
 static int vhost_user_give_inflight(struct vhost_user *v)
 {
-	struct vhost_inflight want = { .num_queues = v->num_queues };
+	struct vhost_inflight want = { .num_queues = vhost_user_rings(v) };
 	struct vhost_rx answer;
 	struct vmsg_vq *vq;
 	uint32_t i;
@@ -257,7 +293,7 @@ static int vhost_user_give_inflight(struct vhost_user *v)
 
 	if (!vhost_user_has(v, VHOST_PROTO_INFLIGHT_SHMFD))
 		return 0;
-	for (i = 0; i < v->num_queues; i++) {
+	for (i = 0; i < want.num_queues; i++) {
 		vq = vmsg_device_vq(v->dev, i);
 		if (vq->size > want.queue_size)
 			want.queue_size = vq->size;
@@ -321,6 +357,42 @@ static uint32_t vhost_user_base(struct vhost_user *v, struct vmsg_vq *vq)
 	       0x80008000 : 0;
 }
 
+/* Does the driver want the back end to work on a queue that is set up? */
+static int vhost_user_activate_queue(struct vhost_user *v, uint32_t index)
+{
+	struct vhost_queue *queue = &v->queues[index];
+	struct vhost_state state = { .index = index };
+	int ret;
+
+	queue->active = !v->net.pairs || vhost_net_is_active(&v->net, index);
+	state.num = queue->active;
+	if (!(v->features & VMSG_BIT(VHOST_F_PROTOCOL_FEATURES)))
+		return 0;
+	ret = vhost_conn_set_acked(&v->conn, VHOST_SET_VRING_ENABLE, &state,
+				   sizeof(state), -1);
+	/* A kick that came before may have been ignored. */
+	if (!ret && queue->active)
+		vhost_user_signal(queue->kick_fd);
+	return ret;
+}
+
+/* The driver wants to use more or fewer queue pairs: see vhost_net.activate. */
+static bool vhost_user_activate(void *arg)
+{
+	struct vhost_user *v = arg;
+	uint32_t i, rings = vhost_user_rings(v);
+	int ret = 0;
+
+	vhost_conn_begin(&v->conn);
+	for (i = 0; !ret && i < rings; i++) {
+		if (v->queues[i].state == VHOST_QUEUE_RUNNING &&
+		    v->queues[i].active != vhost_net_is_active(&v->net, i))
+			ret = vhost_user_activate_queue(v, i);
+	}
+	/* Without a back end it is the next one that is told. */
+	return ret != -EINVAL;
+}
+
 static int vhost_user_start_queue(struct vhost_user *v, uint32_t index)
 {
 	struct vmsg_vq *vq = vmsg_device_vq(v->dev, index);
@@ -359,11 +431,7 @@ static int vhost_user_start_queue(struct vhost_user *v, uint32_t index)
 	if (!ret)
 		ret = vhost_conn_set_number(conn, VHOST_SET_VRING_KICK, index,
 					    queue->kick_fd);
-	state.num = 1;
-	if (!ret && v->features & VMSG_BIT(VHOST_F_PROTOCOL_FEATURES))
-		ret = vhost_conn_set_acked(conn, VHOST_SET_VRING_ENABLE, &state,
-					   sizeof(state), -1);
-	return ret;
+	return ret ? ret : vhost_user_activate_queue(v, index);
 }
 
 /* The last ones may be nobody's: vsock's events, for one. */
@@ -371,7 +439,7 @@ static bool vhost_user_wants_queue(struct vhost_user *v, uint32_t index)
 {
 	struct vmsg_vq *vq = vmsg_device_vq(v->dev, index);
 
-	return index < v->max_queues && vq->enabled &&
+	return index < vhost_user_rings(v) && vq->enabled &&
 	       v->queues[index].state != VHOST_QUEUE_RUNNING &&
 	       v->queues[index].state != VHOST_QUEUE_STOPPING;
 }
@@ -548,10 +616,10 @@ static int vhost_user_same(struct vhost_user *v)
 
 	if (v->own_config)
 		gone &= ~v->kind->hidden;
-	if (gone || v->max_queues < v->num_queues) {
+	if (gone || vhost_user_max_rings(v) < v->num_rings) {
 		vmsg_warn("%s: the new back end is not like the last one: it lacks features %#llx, and has %u of %u queues",
 			  v->params.path, (unsigned long long)gone,
-			  v->max_queues, v->num_queues);
+			  vhost_user_max_rings(v), v->num_rings);
 		return -EPROTO;
 	}
 	ret = vhost_user_read_config(v);
@@ -634,6 +702,10 @@ static void vhost_user_queue(struct vmsg_device *dev, struct vmsg_vq *vq)
 
 	if (!v->running)
 		return;
+	if (v->net.pairs && vhost_net_is_control(&v->net, vq->index)) {
+		vhost_net_control(&v->net, vq);
+		return;
+	}
 	if (queue->state == VHOST_QUEUE_IDLE &&
 	    vhost_user_wants_queue(v, vq->index)) {
 		vhost_conn_begin(&v->conn);
@@ -651,7 +723,9 @@ static int vhost_user_features_ok(struct vmsg_device *dev,
 {
 	struct vhost_user *v = vmsg_device_priv(dev);
 
-	(void)features;
+	if (v->net.pairs && features[0] & VMSG_BIT(VIRTIO_NET_F_MQ) &&
+	    !(features[0] & VMSG_BIT(VIRTIO_NET_F_CTRL_VQ)))
+		return -EINVAL;
 	if (!vhost_conn_up(&v->conn)) {
 		vmsg_warn("device %u (%s): its driver cannot start it without a back end; start that first",
 			  dev->num, dev->name);
@@ -708,6 +782,7 @@ static int vhost_user_reset(struct vmsg_device *dev)
 	uint32_t i;
 
 	v->running = false;
+	v->net.active = 1;
 	vhost_conn_begin(&v->conn);
 	for (i = 0; i < v->num_queues; i++)
 		later |= vhost_user_stop_queue(v, i);
@@ -785,6 +860,26 @@ static int vhost_user_find_kind(struct vhost_user *v)
 	return -EINVAL;
 }
 
+/*
+ * How many queue pairs a network card has. More than one for those who ask: DPDK
+ * says 128 even if it looks at one of them, and what is sent by another is lost.
+ */
+static void vhost_user_choose_pairs(struct vhost_user *v)
+{
+	uint32_t have = vhost_user_max_pairs(v);
+
+	v->net.pairs = v->params.queues ? v->params.queues : 1;
+	if (v->net.pairs > have) {
+		vmsg_warn("%s: --queues %u is more than the back end has; the card gets %u",
+			  v->params.path, v->net.pairs, have);
+		v->net.pairs = have;
+	}
+	v->params.queues = v->net.pairs;
+	v->net.active = 1;
+	v->net.activate = vhost_user_activate;
+	v->net.arg = v;
+}
+
 /* What the driver is going to see. */
 static int vhost_user_describe(struct vhost_user *v)
 {
@@ -793,6 +888,8 @@ static int vhost_user_describe(struct vhost_user *v)
 	uint32_t queues;
 	int ret;
 
+	if (kind->device_id == VIRTIO_ID_NET)
+		vhost_user_choose_pairs(v);
 	v->config_size = vhost_kind_own_config(kind, &v->params, v->config,
 					       &own);
 	v->own_config = v->config_size;
@@ -812,7 +909,7 @@ static int vhost_user_describe(struct vhost_user *v)
 	v->offered = (v->features & VHOST_DEVICE_FEATURES & ~kind->hidden) |
 		     (v->features & VHOST_RING_FEATURES & v->params.features) |
 		     own;
-	queues = v->params.queues;
+	queues = v->net.pairs ? vhost_net_queues(&v->net) : v->params.queues;
 	if (!queues)
 		queues = vhost_kind_queues(kind, v->features, v->config);
 	if (!queues || queues > VHOST_MAX_QUEUES) {
@@ -824,6 +921,9 @@ static int vhost_user_describe(struct vhost_user *v)
 	if (!v->queues)
 		return -ENOMEM;
 	v->num_queues = queues;
+	v->num_rings = v->net.pairs ? 2 * v->net.pairs : queues;
+	if (v->num_rings > vhost_user_max_rings(v))
+		v->num_rings = vhost_user_max_rings(v);
 	while (queues--) {
 		v->queues[queues].kick_fd = -1;
 		v->queues[queues].call_fd = -1;
@@ -850,6 +950,7 @@ static int vhost_user_add(struct vhost_user *v, uint32_t num)
 	for (i = 0; i < v->num_queues; i++)
 		sizes[i] = v->params.queue_size;
 	v->dev = vmsg_kit_add(v->bus, num, v->params.uuid, &desc);
+	v->net.dev = v->dev;
 	return v->dev ? 0 : -errno;
 }
 

@@ -11,7 +11,7 @@
  * struct vmsg_vhost_params - which back end, and what it does not say itself
  * @path: its socket
  * @device: kind of device, such as "blk" and "net", or NULL = find out
- * @queues: number of queues, 0 = as many as it has
+ * @queues: number of queues, 0 = as many as it has; net: of queue pairs, 0 = 1
  * @queue_size: largest size of each, 0 = 256
  * @features: ring features that may be offered, see VMSG_RING_FEATURES
  * @wait_ms: how long the back end may take for what is asked at a time, 0 = 3 s

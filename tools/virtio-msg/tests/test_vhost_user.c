@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <linux/virtio_net.h>
 
 #include "harness.h"
 #include "peer.h"
@@ -134,21 +135,40 @@ static void rig_run(struct rig *t, uint64_t features)
 	drv_set_status(&t->b, 0, S_RUNNING);
 }
 
-/* Does what is written come back? */
-static bool echoes(struct rig *t, const char *text)
+/*
+ * Waits for a buffer to come back. If it does not, what follows would only wait
+ * as well, and nobody would see for what.
+ */
+static uint32_t get_used(struct rig *t, struct ring *r, const char *what)
+{
+	uint32_t id, len = 0;
+
+	if (until_do(ring_used(r, &id, &len), bench_run(&t->b)))
+		return len;
+	ok(false, "'%s' comes back in queue %u within %u ms", what, r->index,
+	   WAIT_MS);
+	exit(tap_end());
+}
+
+/* Does what is written into a queue come back? */
+static bool echoes_by(struct rig *t, struct ring *r, const char *text)
 {
 	const struct seg segs[] = {
 		{ OUT, 8, 0 }, { IN, 8, VRING_DESC_F_WRITE },
 	};
-	uint32_t id, len = 0;
 
 	memset(bench_ptr(&t->b, OUT), 0, 8);
 	memcpy(bench_ptr(&t->b, OUT), text, strnlen(text, 8));
 	memset(bench_ptr(&t->b, IN), 0, 8);
-	ring_add(&t->r, segs, 2, false);
-	ring_kick(&t->r);
-	return until_do(ring_used(&t->r, &id, &len), bench_run(&t->b)) &&
-	       len == 8 && !strncmp(bench_ptr(&t->b, IN), text, 8);
+	ring_add(r, segs, 2, false);
+	ring_kick(r);
+	return get_used(t, r, text) == 8 &&
+	       !strncmp(bench_ptr(&t->b, IN), text, 8);
+}
+
+static bool echoes(struct rig *t, const char *text)
+{
+	return echoes_by(t, &t->r, text);
 }
 
 static bool used_notified(struct rig *t)
@@ -168,6 +188,23 @@ static bool reset(struct rig *t)
 {
 	drv_set_status(&t->b, 0, 0);
 	return status_becomes(t, 0);
+}
+
+/* Asks for it; returns true when that is done. */
+static bool queue_reset(struct rig *t, uint32_t index)
+{
+	struct vmsg_msg msg = {
+		.id = VIRTIO_MSG_RESET_VQUEUE,
+		.token = 0x77,
+		.vqueue.index = index,
+	};
+	uint8_t bytes[64];
+
+	bench_put(&t->b, bytes, vmsg_wire_encode(VMSG_DIALECT_1, &msg, bytes,
+						 sizeof(bytes)));
+	return until_do(bench_get(&t->b, VIRTIO_MSG_TYPE_RESPONSE,
+				  VIRTIO_MSG_RESET_VQUEUE, &msg),
+			bench_run(&t->b)) && msg.token == 0x77;
 }
 
 static bool config_byte(struct rig *t, uint32_t offset, uint8_t want)
@@ -320,20 +357,12 @@ static void test_config(struct rig *t)
 static void test_queue_reset(struct rig *t)
 {
 	struct vmsg_vhost_params params = { 0 };
-	struct vmsg_msg msg = { .id = VIRTIO_MSG_RESET_VQUEUE };
-	uint8_t bytes[64];
 
 	rig_init(t);
 	rig_open(t, &params);
 	rig_run(t, VMSG_BIT(VMSG_F_RING_RESET));
 	ok(echoes(t, "before"), "a queue works");
-	msg.token = 0x77;
-	bench_put(&t->b, bytes, vmsg_wire_encode(VMSG_DIALECT_1, &msg, bytes,
-						 sizeof(bytes)));
-	ok(until_do(bench_get(&t->b, VIRTIO_MSG_TYPE_RESPONSE,
-			      VIRTIO_MSG_RESET_VQUEUE, &msg),
-		    bench_run(&t->b)) && msg.token == 0x77,
-	   "is reset");
+	ok(queue_reset(t, 0), "is reset");
 	ok(fake_times(&t->f, VHOST_GET_VRING_BASE) == 1 &&
 	   t->f.queues[0].kick < 0, "in the back end");
 	ok(!drv_get_vq(&t->b, 0, 0).vqueue.flags, "and is not enabled");
@@ -457,6 +486,425 @@ static void test_kinds(struct rig *t)
 	   vhost_kind_config_size(vhost_kind_find("blk"), VMSG_BIT(16)) == 72 &&
 	   vhost_kind_config_size(vhost_kind_find("blk"), VMSG_BIT(17)) == 96,
 	   "a block device has more to configure with some features");
+}
+
+/* Queue pairs of a network device ------------------------------------------- */
+
+#define NET_MQ		VMSG_BIT(VIRTIO_NET_F_MQ)
+#define NET_CTRL	VMSG_BIT(VIRTIO_NET_F_CTRL_VQ)
+#define NET_BACK	(F_V1 | F_PROTO | NET_MQ | NET_CTRL |		\
+			 VMSG_BIT(VIRTIO_NET_F_MRG_RXBUF))
+/* What other commands or other fields of the configuration space belong to. */
+#define NET_NOT_OURS							\
+	(VMSG_BIT(2) | VMSG_BIT(3) | VMSG_BIT(5) | VMSG_BIT(16) |	\
+	 VMSG_BIT(18) | VMSG_BIT(19) | VMSG_BIT(20) | VMSG_BIT(21) |	\
+	 VMSG_BIT(23) | VMSG_BIT(50) | VMSG_BIT(51) | VMSG_BIT(52) |	\
+	 VMSG_BIT(53) | VMSG_BIT(57) | VMSG_BIT(60) | VMSG_BIT(62) |	\
+	 VMSG_BIT(63))
+/* With two pairs. */
+#define NET_QUEUES	5u
+#define COMMAND		(POOL_ADDR + 0x100000)
+#define ANSWER		(POOL_ADDR + 0x110000)
+
+static struct ring net_rings[NET_QUEUES];
+
+/* Kicks stay messages: the harness knows the eventfd of one queue only. */
+static int net_tie(struct vmsg_link *link, uint16_t num, uint32_t index,
+		   int kick_fd, int used_fd)
+{
+	(void)link, (void)num, (void)index, (void)kick_fd, (void)used_fd;
+	return 0;
+}
+
+/* A network device of two pairs. */
+static bool net_open(struct rig *t, uint32_t wait_ms)
+{
+	struct vmsg_vhost_params params = {
+		.device = "net", .queues = 2, .wait_ms = wait_ms,
+	};
+
+	rig_init(t);
+	t->f.features = NET_BACK;
+	t->f.protocol = P(MQ) | P(REPLY_ACK);
+	t->f.queue_num = 2;
+	if (!rig_open(t, &params))
+		return false;
+	t->ops.queue = net_tie;
+	return true;
+}
+
+static void net_enable(struct rig *t, uint32_t index)
+{
+	ring_place(&net_rings[index], &t->b, 0, index, 16, false);
+	ring_enable(&net_rings[index]);
+}
+
+static void net_run(struct rig *t, uint64_t features)
+{
+	uint32_t i;
+
+	drv_negotiate(&t->b, 0, features);
+	for (i = 0; i < NET_QUEUES; i++)
+		net_enable(t, i);
+	drv_set_status(&t->b, 0, S_RUNNING);
+}
+
+/* Bit n: the back end works on queue n. */
+static unsigned int net_enabled(struct rig *t)
+{
+	unsigned int i, bits = 0;
+
+	pthread_mutex_lock(&t->f.lock);
+	for (i = 0; i < FAKE_QUEUES; i++)
+		bits |= t->f.queues[i].enabled << i;
+	pthread_mutex_unlock(&t->f.lock);
+	return bits;
+}
+
+/* A command of any length, with so much room for the answer: sent. */
+static void net_send(struct rig *t, struct ring *r, const uint8_t bytes[4],
+		     uint32_t len, uint32_t room)
+{
+	const struct seg segs[] = {
+		{ COMMAND, len, 0 }, { ANSWER, room, VRING_DESC_F_WRITE },
+	};
+
+	memset(bench_ptr(&t->b, COMMAND), 0, len);
+	memcpy(bench_ptr(&t->b, COMMAND), bytes, len < 4 ? len : 4);
+	*(uint8_t *)bench_ptr(&t->b, ANSWER) = 0x55;
+	ring_add(r, segs, room ? 2 : 1, false);
+	ring_kick(r);
+}
+
+/* The answer to one. */
+static int net_ask(struct rig *t, struct ring *r, const uint8_t bytes[4],
+		   uint32_t len)
+{
+	net_send(t, r, bytes, len, 1);
+	return get_used(t, r, "a command") == 1 ?
+	       *(uint8_t *)bench_ptr(&t->b, ANSWER) : -1;
+}
+
+static int net_pairs(struct rig *t, unsigned int pairs)
+{
+	const uint8_t bytes[] = {
+		VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
+		pairs & 0xff, pairs >> 8,
+	};
+
+	return net_ask(t, &net_rings[4], bytes, sizeof(bytes));
+}
+
+static void test_net_offer(struct rig *t)
+{
+	static const struct {
+		const char *what;
+		uint64_t have;
+		uint64_t lacks;
+		uint32_t asked;
+		uint32_t pairs;
+		uint32_t queues;
+	} cases[] = {
+		{ "1 pair unless asked", 128, 0, 0, 1, 2 },
+		{ "1 when asked for 1", 128, 0, 1, 1, 2 },
+		{ "3 of 4", 4, 0, 3, 3, 7 },
+		{ "as many as the back end has", 2, 0, 8, 2, 5 },
+		{ "and of one only 1", 1, 0, 8, 1, 2 },
+		{ "no more than there is room for", 1000, 0, 256, 127, 255 },
+		{ "1 without the feature of the device", 4, NET_MQ, 2, 1, 2 },
+	};
+	struct vmsg_vhost_params params = { .device = "net", .queues = 2 };
+	uint64_t both = NET_MQ | NET_CTRL, offered;
+	uint32_t i, pairs;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		rig_init(t);
+		t->f.features = ~cases[i].lacks;
+		t->f.protocol = P(MQ);
+		t->f.queue_num = cases[i].have;
+		params.queues = cases[i].asked;
+		if (!ok(rig_open(t, &params), "a network card"))
+			exit(tap_end());
+		offered = drv_offered(&t->b, 0);
+		ok(t->dev->num_vqs == cases[i].queues, "%s: %u queues, not %u",
+		   cases[i].what, cases[i].queues, t->dev->num_vqs);
+		pairs = cases[i].pairs;
+		if (pairs > 1)
+			ok((offered & both) == both && config_byte(t, 8, pairs),
+			   "the driver is told of %u pairs", pairs);
+		else
+			ok(!(offered & both), "the driver is told of no pairs");
+		ok(!(offered & NET_NOT_OURS), "and nothing that needs other commands: %#llx",
+		   (unsigned long long)(offered & NET_NOT_OURS));
+		rig_close(t);
+	}
+
+	rig_init(t);
+	t->f.features = NET_BACK;
+	t->f.protocol = P(REPLY_ACK);
+	params.queues = 2;
+	ok(rig_open(t, &params) && t->dev->num_vqs == 2,
+	   "1 pair if the protocol is without several queues");
+	rig_close(t);
+}
+
+static void test_net_pairs(struct rig *t)
+{
+	static const uint8_t refused[][4] = {
+		{ 4, 0, 0, 0 }, { 4, 0, 3, 0 }, { 4, 0, 1, 1 },
+		{ 4, 0, 0xff, 0xff }, { 4, 1, 1, 0 }, { 4, 2, 1, 0 },
+		{ 0, 0, 1 }, { 1, 1, 2, 3 }, { 2, 0, 1, 0 }, { 3, 0 },
+		{ 0xff, 0xff, 1, 0 },
+	};
+	const struct seg segs[] = {
+		{ OUT, 8, 0 }, { IN, 8, VRING_DESC_F_WRITE },
+	};
+	static const uint32_t lengths[] = { 2, 3, 5, 6, 4096 };
+	const uint8_t one[] = { 4, 0, 1, 0 };
+	struct fake *f = &t->f;
+	struct vmsg_msg msg;
+	uint32_t id, len;
+	unsigned int i;
+
+	ok(net_open(t, 0), "a network card of two pairs");
+	net_run(t, NET_MQ | NET_CTRL);
+	ok(drv_status(&t->b, 0) == S_RUNNING && net_enabled(t) == 3,
+	   "one pair is enabled before the driver asks: %#x", net_enabled(t));
+	ok(f->queues[2].num == 16 && f->queues[3].num == 16 &&
+	   !f->queues[4].num && f->queues[4].kick < 0,
+	   "the other one is set up; the back end has no control queue");
+	ok(f->got_features == (F_V1 | F_PROTO | NET_MQ),
+	   "nor hears of it: %#llx", (unsigned long long)f->got_features);
+	ok(echoes_by(t, &net_rings[0], "first"), "the first pair works");
+
+	ring_add(&net_rings[2], segs, 2, false);
+	ring_kick(&net_rings[2]);
+	ok(echoes_by(t, &net_rings[1], "other") &&
+	   fake_read(f, &f->num_buffers) == 2 &&
+	   !ring_used(&net_rings[2], &id, &len), "the second one does not");
+	bench_flush(&t->b);
+	ok(net_pairs(t, 2) == VIRTIO_NET_OK && net_enabled(t) == 15,
+	   "the driver asks for both: %#x", net_enabled(t));
+	ok(bench_get(&t->b, 0, VIRTIO_MSG_EVENT_USED, &msg) &&
+	   msg.vqueue.index == 4, "and is notified of the answer");
+	ok(get_used(t, &net_rings[2], "what has waited") == 8,
+	   "what has waited there is worked on");
+	ok(echoes_by(t, &net_rings[3], "last"), "all of it works");
+	ok(net_pairs(t, 1) == VIRTIO_NET_OK && net_enabled(t) == 3,
+	   "one again: %#x", net_enabled(t));
+	ok(net_pairs(t, 2) == VIRTIO_NET_OK && net_enabled(t) == 15,
+	   "and both: %#x", net_enabled(t));
+
+	for (i = 0; i < ARRAY_SIZE(refused); i++)
+		ok(net_ask(t, &net_rings[4], refused[i], 4) ==
+		   VIRTIO_NET_ERR && net_enabled(t) == 15,
+		   "command %u.%u with %u is refused", refused[i][0],
+		   refused[i][1], refused[i][2] | refused[i][3] << 8);
+	for (i = 0; i < ARRAY_SIZE(lengths); i++)
+		ok(net_ask(t, &net_rings[4], one, lengths[i]) ==
+		   VIRTIO_NET_ERR && net_enabled(t) == 15,
+		   "so is one of %u bytes", lengths[i]);
+
+	net_pairs(t, 1);
+	f->trick_at = VHOST_SET_VRING_ENABLE;
+	f->trick = FAKE_REFUSE_ODD;
+	ok(net_pairs(t, 2) == VIRTIO_NET_ERR && net_enabled(t) == 3,
+	   "the back end refuses a half, and has none: %#x", net_enabled(t));
+	f->trick = FAKE_HONEST;
+	ok(net_pairs(t, 2) == VIRTIO_NET_OK && net_enabled(t) == 15,
+	   "later it does not: %#x", net_enabled(t));
+
+	ok(reset(t), "a reset");
+	net_run(t, NET_MQ | NET_CTRL);
+	ok(net_enabled(t) == 3, "begins with one pair: %#x", net_enabled(t));
+	ok(echoes_by(t, &net_rings[1], "again"), "that works");
+	rig_close(t);
+}
+
+/* What the driver has chosen decides which queue is the control queue. */
+static void test_net_features(struct rig *t)
+{
+	const uint8_t pairs[] = { 4, 0, 1, 0 };
+
+	net_open(t, 0);
+	drv_set_status(&t->b, 0, S_DRIVER);
+	drv_accept(&t->b, 0, NET_MQ | NET_CTRL | F_BASE);
+	drv_set_status(&t->b, 0, S_FEATURES);
+	net_enable(t, 0);
+	net_enable(t, 1);
+	drv_set_status(&t->b, 0, S_RUNNING);
+	ok(net_enabled(t) == 3, "a driver that does not begin with a reset: %#x",
+	   net_enabled(t));
+	ok(!drv_negotiate(&t->b, 0, NET_MQ),
+	   "no driver has pairs without a control queue");
+	reset(t);
+	net_run(t, NET_CTRL);
+	ok(net_enabled(t) == 3 && !t->f.queues[2].num,
+	   "without pairs the back end has two queues: %#x", net_enabled(t));
+	ok(net_ask(t, &net_rings[2], pairs, 4) == VIRTIO_NET_ERR,
+	   "the third is for control, and refuses pairs");
+	ok(echoes_by(t, &net_rings[0], "one pair"), "data go on");
+	reset(t);
+	net_run(t, 0);
+	ok(net_enabled(t) == 3 && echoes_by(t, &net_rings[1], "nothing"),
+	   "without anything too");
+	net_send(t, &net_rings[2], pairs, 4, 1);
+	bench_run(&t->b);
+	ok(drv_status(&t->b, 0) == S_RUNNING &&
+	   *(uint8_t *)bench_ptr(&t->b, ANSWER) == 0x55,
+	   "and the third queue is nobody's");
+	rig_close(t);
+}
+
+static void test_net_hostile(struct rig *t)
+{
+	static const struct {
+		const char *what;
+		uint32_t len;
+		uint32_t room;
+	} cases[] = {
+		{ "a command of a byte", 1, 1 },
+		{ "no room for the answer", 4, 0 },
+		{ "a command of 4 KiB and a byte", 4097, 1 },
+	};
+	const uint8_t pairs[] = { 4, 0, 2, 0 };
+	const struct seg turned[] = {
+		{ ANSWER, 8, VRING_DESC_F_WRITE }, { COMMAND, 4, 0 },
+	};
+	const struct seg outside[] = {
+		{ POOL_ADDR + POOL_SIZE - 2, 4, 0 },
+		{ ANSWER, 1, VRING_DESC_F_WRITE },
+	};
+	unsigned int i;
+
+	net_open(t, 0);
+	for (i = 0; i < ARRAY_SIZE(cases) + 2; i++) {
+		const char *what = "a chain that makes no sense";
+
+		net_run(t, NET_MQ | NET_CTRL);
+		if (i < ARRAY_SIZE(cases)) {
+			what = cases[i].what;
+			net_send(t, &net_rings[4], pairs, cases[i].len,
+				 cases[i].room);
+		} else {
+			ring_add(&net_rings[4], i % 2 ? turned : outside, 2,
+				 false);
+			ring_kick(&net_rings[4]);
+		}
+		ok(status_becomes(t, S_BROKEN) && net_enabled(t) == 3,
+		   "%s: it needs a reset (%u)", what, i);
+		ok(reset(t), "and is reset");
+	}
+	net_run(t, NET_MQ | NET_CTRL);
+	ok(net_pairs(t, 2) == VIRTIO_NET_OK &&
+	   echoes_by(t, &net_rings[2], "works"), "the next driver has both");
+	rig_close(t);
+}
+
+static void test_net_queue_reset(struct rig *t)
+{
+	net_open(t, 0);
+	net_run(t, NET_MQ | NET_CTRL | VMSG_BIT(VMSG_F_RING_RESET));
+	net_pairs(t, 2);
+	ok(queue_reset(t, 4) && !fake_times(&t->f, VHOST_GET_VRING_BASE),
+	   "the control queue is reset, which the back end does not hear of");
+	net_enable(t, 4);
+	ok(net_pairs(t, 1) == VIRTIO_NET_OK && net_enabled(t) == 3,
+	   "and works again: %#x", net_enabled(t));
+	ok(queue_reset(t, 3) &&
+	   fake_times(&t->f, VHOST_GET_VRING_BASE) == 1,
+	   "so is one that is not used");
+	ok(net_pairs(t, 2) == VIRTIO_NET_OK && net_enabled(t) == 7,
+	   "it stays alone: %#x", net_enabled(t));
+	net_enable(t, 3);
+	bench_run(&t->b);
+	ok(net_enabled(t) == 15 && echoes_by(t, &net_rings[3], "third"),
+	   "until it is set up: %#x", net_enabled(t));
+	rig_close(t);
+}
+
+/* The next back end is told what the last one was. */
+static void test_net_reconnect(struct rig *t)
+{
+	struct fake *f = &t->f;
+
+	net_open(t, MEDIUM_WAIT_MS);
+	f->protocol |= P(INFLIGHT_SHMFD);
+	/* So that it is asked for that as well. */
+	fake_tell(f, 'k');
+	fake_tell(f, 'l');
+	if (!ok(until_do(fake_read(f, &f->num_connections) == 2,
+			 bench_run(&t->b)), "a back end that takes notes"))
+		exit(tap_end());
+	bench_run(&t->b);
+	net_run(t, NET_MQ | NET_CTRL);
+	ok(f->num_noted == 4, "of four queues, not %u", f->num_noted);
+	net_pairs(t, 2);
+	ok(echoes_by(t, &net_rings[3], "both"), "both pairs work");
+	fake_tell(f, 'k');
+	fake_tell(f, 'l');
+	ok(echoes_by(t, &net_rings[2], "next") && net_enabled(t) == 15,
+	   "the next back end has both: %#x", net_enabled(t));
+	ok(f->num_connections == 3 && f->queues[3].base == 1 &&
+	   drv_status(&t->b, 0) == S_RUNNING, "and goes on with them");
+
+	fake_tell(f, 'k');
+	ok(until_do(fake_closed(f, &f->sock), bench_run(&t->b)),
+	   "it goes again");
+	bench_run(&t->b);
+	ok(net_pairs(t, 1) == VIRTIO_NET_OK,
+	   "the driver asks for one pair while nobody is there");
+	fake_tell(f, 'l');
+	ok(echoes_by(t, &net_rings[1], "one") && net_enabled(t) == 3,
+	   "the next one is told that: %#x", net_enabled(t));
+
+	f->trick_at = VHOST_SET_VRING_ENABLE;
+	f->trick = FAKE_DIE;
+	ok(net_pairs(t, 2) == VIRTIO_NET_OK && !net_enabled(t),
+	   "the driver asks for both, and that ends the back end");
+	fake_tell(f, 'l');
+	ok(echoes_by(t, &net_rings[2], "two") && net_enabled(t) == 15,
+	   "the next one is told as well: %#x", net_enabled(t));
+
+	f->queue_num = 1;
+	fake_tell(f, 'k');
+	fake_tell(f, 'l');
+	ok(until_do(fake_read(f, &f->num_connections) == 6,
+		    bench_run(&t->b)), "one with fewer pairs comes");
+	ok(until_do(fake_closed(f, &f->sock), bench_run(&t->b)) &&
+	   !net_enabled(t), "and is not taken");
+	f->queue_num = 3;
+	f->protocol &= ~P(MQ);
+	ok(until_do(fake_read(f, &f->num_connections) == 7,
+		    bench_run(&t->b)), "one comes that has no pairs");
+	ok(until_do(fake_closed(f, &f->sock), bench_run(&t->b)) &&
+	   !net_enabled(t), "and is not taken either");
+	f->protocol |= P(MQ);
+	ok(echoes_by(t, &net_rings[0], "more") &&
+	   drv_status(&t->b, 0) == S_RUNNING, "one with more is");
+	rig_close(t);
+}
+
+/* A back end may leave out the last queues of its kind of device. */
+static void test_nobodys_queue(struct rig *t)
+{
+	struct vmsg_vhost_params params = { .device = "vsock" };
+	struct fake *f = &t->f;
+
+	rig_init(t);
+	f->protocol |= P(INFLIGHT_SHMFD);
+	f->queue_num = 2;
+	ok(rig_open(t, &params) && t->dev->num_vqs == 3,
+	   "a device of 3 queues, with a back end of 2");
+	t->ops.queue = net_tie;
+	net_run(t, 0);
+	ok(net_enabled(t) == 3 && f->num_noted == 2 && !f->queues[2].num,
+	   "it hears of those only: %#x", net_enabled(t));
+	fake_tell(f, 'k');
+	fake_tell(f, 'l');
+	ok(echoes_by(t, &net_rings[1], "next") && net_enabled(t) == 3,
+	   "the next one is not missing any: %#x", net_enabled(t));
+	rig_close(t);
 }
 
 /* The back end misbehaves --------------------------------------------------- */
@@ -731,6 +1179,13 @@ int main(void)
 	test_queue_reset(&t);
 	test_status(&t);
 	test_kinds(&t);
+	test_net_offer(&t);
+	test_net_pairs(&t);
+	test_net_features(&t);
+	test_net_hostile(&t);
+	test_net_queue_reset(&t);
+	test_net_reconnect(&t);
+	test_nobodys_queue(&t);
 	test_hostile_add(&t);
 	test_hostile_start(&t);
 	test_stop(&t);

@@ -34,12 +34,20 @@ static void disconnect(struct fake *f)
 	for (i = 0; i < FAKE_QUEUES; i++) {
 		close_fd(&f->queues[i].kick);
 		close_fd(&f->queues[i].call);
+		f->queues[i].enabled = false;
 	}
 	if (f->mem)
 		munmap(f->mem, f->memory.size);
 	f->mem = NULL;
 	close_fd(&f->channel);
 	close_fd(&f->sock);
+}
+
+static void be_gone(struct fake *f)
+{
+	disconnect(f);
+	close_fd(&f->listener);
+	unlink(f->path);
 }
 
 static void listen_again(struct fake *f)
@@ -128,6 +136,10 @@ static void answer(struct fake *f, struct vhost_msg *msg, uint32_t len, int fd)
 		case FAKE_CLOSE:
 			disconnect(f);
 			return;
+		case FAKE_DIE:
+			be_gone(f);
+			f->trick = FAKE_HONEST;
+			return;
 		case FAKE_SHORT:
 			len -= 4;
 			break;
@@ -176,14 +188,18 @@ static void answer_number(struct fake *f, struct vhost_msg *msg,
 	answer(f, msg, sizeof(number), -1);
 }
 
+static bool refuses(struct fake *f, const struct vhost_msg *msg)
+{
+	return f->trick_at == msg->head.request &&
+	       (f->trick == FAKE_REFUSE ||
+		(f->trick == FAKE_REFUSE_ODD && msg->body.state.index % 2));
+}
+
 /* Is this one acknowledged, in place of an answer? */
 static void ack(struct fake *f, struct vhost_msg *msg)
 {
-	bool refuse = f->trick_at == msg->head.request &&
-		      f->trick == FAKE_REFUSE;
-
 	if (msg->head.flags & VHOST_NEED_REPLY)
-		answer_number(f, msg, refuse);
+		answer_number(f, msg, refuses(f, msg));
 }
 
 static void give_inflight(struct fake *f, struct vhost_msg *msg)
@@ -275,6 +291,7 @@ static void handle(struct fake *f, struct vhost_msg *msg, int fd)
 		break;
 	case VHOST_SET_INFLIGHT_FD:
 		take_inflight(f, fd);
+		f->num_noted = msg->body.inflight.num_queues;
 		break;
 	case VHOST_SET_VRING_NUM:
 		q->num = msg->body.state.num;
@@ -287,11 +304,15 @@ static void handle(struct fake *f, struct vhost_msg *msg, int fd)
 		q->addr = msg->body.addr;
 		break;
 	case VHOST_SET_VRING_ENABLE:
-		q->enabled = msg->body.state.num;
+		if (!refuses(f, msg))
+			q->enabled = msg->body.state.num;
 		break;
 	case VHOST_SET_VRING_KICK:
 		close_fd(&q->kick);
 		q->kick = dup(fd);
+		/* Then there is nothing else that could say so. */
+		q->enabled |= !(f->got_features &
+				VMSG_BIT(VHOST_F_PROTOCOL_FEATURES));
 		break;
 	case VHOST_SET_VRING_CALL:
 		close_fd(&q->call);
@@ -338,7 +359,8 @@ static void work(struct fake *f, struct fake_queue *q)
 	uint32_t *entry, head;
 	uint64_t count;
 
-	if (read(q->kick, &count, sizeof(count)) < 0 || f->idle)
+	/* Who is not enabled ignores a kick, and does not remember it. */
+	if (read(q->kick, &count, sizeof(count)) < 0 || f->idle || !q->enabled)
 		return;
 	for (; q->avail != le16toh(__atomic_load_n(&avail[1],
 						   __ATOMIC_ACQUIRE));
@@ -384,9 +406,7 @@ static bool command(struct fake *f)
 	case 'q':
 		return false;
 	case 'k':	/* be gone */
-		disconnect(f);
-		close_fd(&f->listener);
-		unlink(f->path);
+		be_gone(f);
 		break;
 	case 'l':	/* be there again */
 		listen_again(f);
@@ -474,9 +494,7 @@ static void *run(void *arg)
 					work(f, &f->queues[i]);
 		pthread_mutex_unlock(&f->lock);
 	}
-	disconnect(f);
-	close_fd(&f->listener);
-	unlink(f->path);
+	be_gone(f);
 	return NULL;
 }
 

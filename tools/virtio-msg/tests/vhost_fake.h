@@ -13,7 +13,7 @@
 
 #include "vhost_proto.h"
 
-#define FAKE_QUEUES	4u
+#define FAKE_QUEUES	6u
 #define FAKE_LOG	256u
 
 /* How it misbehaves when it is asked fake.trick_at. */
@@ -32,6 +32,10 @@ enum fake_trick {
 	FAKE_REFUSE,
 	FAKE_FILES,
 	FAKE_INDEX,
+	/* refuse what is about queues with odd numbers */
+	FAKE_REFUSE_ODD,
+	/* be gone, once, until it is told to be there again */
+	FAKE_DIE,
 };
 
 struct fake_queue {
@@ -68,6 +72,8 @@ struct fake {
 	struct fake_queue queues[FAKE_QUEUES];
 	/* Notes of what it works on that were not its own. */
 	bool old_notes;
+	/* How many queues it takes notes of. */
+	unsigned int num_noted;
 	unsigned int num_answers;
 	uint64_t last_answer;
 	unsigned int num_connections;

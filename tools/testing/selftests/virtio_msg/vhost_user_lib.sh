@@ -21,6 +21,8 @@ run_back() {
 front() {
 	front_name=$1
 	shift
+	# The last one was ready too.
+	rm -f "$TMP/$front_name.bus" "$TMP/$front_name.log"
 	virtio-msg-vhost-user "$@" >"$TMP/$front_name.log" 2>&1 &
 	echo $! >"$TMP/$front_name.pid"
 	if wait_for start_is_ready "$front_name"; then
