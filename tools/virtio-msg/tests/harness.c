@@ -367,6 +367,39 @@ bool drv_negotiate(struct bench *b, uint16_t dev, uint64_t features)
 	return drv_set_status(b, dev, S_FEATURES) == S_FEATURES;
 }
 
+/* False when the device refuses, or answers with another length. */
+bool drv_read_config(struct bench *b, uint16_t dev, uint32_t offset, void *buf,
+		     uint32_t len)
+{
+	struct vmsg_msg msg = {
+		.id = VIRTIO_MSG_GET_CONFIG,
+		.dev_num = dev,
+		.config.offset = offset,
+		.config.length = len,
+	};
+
+	if (!bench_ask(b, &msg) || msg.data_len != len)
+		return false;
+	memcpy(buf, msg.data, len);
+	return true;
+}
+
+/* The same, the other way. */
+bool drv_write_config(struct bench *b, uint16_t dev, uint32_t offset,
+		      const void *buf, uint32_t len)
+{
+	struct vmsg_msg msg = {
+		.id = VIRTIO_MSG_SET_CONFIG,
+		.dev_num = dev,
+		.config.offset = offset,
+		.config.length = len,
+		.data = buf,
+		.data_len = len,
+	};
+
+	return bench_ask(b, &msg) && msg.config.length == len;
+}
+
 struct vmsg_msg drv_get_vq(struct bench *b, uint16_t dev, uint32_t index)
 {
 	struct vmsg_msg msg = {

@@ -120,6 +120,10 @@ uint32_t drv_set_status(struct bench *b, uint16_t dev, uint32_t status);
 uint64_t drv_offered(struct bench *b, uint16_t dev);
 void drv_accept(struct bench *b, uint16_t dev, uint64_t features);
 bool drv_negotiate(struct bench *b, uint16_t dev, uint64_t features);
+bool drv_read_config(struct bench *b, uint16_t dev, uint32_t offset, void *buf,
+		     uint32_t len);
+bool drv_write_config(struct bench *b, uint16_t dev, uint32_t offset,
+		      const void *buf, uint32_t len);
 struct vmsg_msg drv_get_vq(struct bench *b, uint16_t dev, uint32_t index);
 void drv_event_avail(struct bench *b, uint16_t dev, uint32_t index,
 		     uint32_t next);

@@ -68,35 +68,6 @@ void spec_run(struct bench *b, struct ring *rings, unsigned int num,
 	bench_flush(b);
 }
 
-bool spec_read(struct bench *b, uint32_t offset, void *buf, uint32_t len)
-{
-	struct vmsg_msg msg = {
-		.id = VIRTIO_MSG_GET_CONFIG,
-		.config.offset = offset,
-		.config.length = len,
-	};
-
-	if (!bench_ask(b, &msg) || msg.data_len != len)
-		return false;
-	memcpy(buf, msg.data, len);
-	return true;
-}
-
-/* False when the device refuses. */
-bool spec_write(struct bench *b, uint32_t offset, const void *buf,
-		uint32_t len)
-{
-	struct vmsg_msg msg = {
-		.id = VIRTIO_MSG_SET_CONFIG,
-		.config.offset = offset,
-		.config.length = len,
-		.data = buf,
-		.data_len = len,
-	};
-
-	return bench_ask(b, &msg) && msg.config.length == len;
-}
-
 /* From here on spec_said has what is printed. */
 void spec_listen(void)
 {

@@ -19,9 +19,6 @@ struct vmsg_device *spec_open(struct bench *b, const char *model,
 bool spec_refused(const char *model, const char *text);
 void spec_run(struct bench *b, struct ring *rings, unsigned int num,
 	      uint64_t features);
-bool spec_read(struct bench *b, uint32_t offset, void *buf, uint32_t len);
-bool spec_write(struct bench *b, uint32_t offset, const void *buf,
-		uint32_t len);
 void spec_listen(void);
 void spec_listened(void);
 int spec_tell(struct bench *b, const char *word, const char *args);

@@ -38,7 +38,7 @@ static void test_pages(void)
 
 	spec_open(&b, "balloon", "pages=1000");
 	spec_run(&b, r, 3, 0);
-	ok(spec_read(&b, 0, config, 8) && le32toh(config[0]) == 1000 &&
+	ok(drv_read_config(&b, 0, 0, config, 8) && le32toh(config[0]) == 1000 &&
 	   !config[1], "it wants what was asked for");
 	ok(!pages(&r[INFLATE], 256) && !pages(&r[INFLATE], 3) &&
 	   says(&b, "target 1000 actual 0 pages 259"), "pages go in");
@@ -46,11 +46,11 @@ static void test_pages(void)
 	   says(&b, "target 1000 actual 0 pages 9"), "pages come out");
 	ok(!pages(&r[DEFLATE], 10) &&
 	   says(&b, "target 1000 actual 0 pages 0"), "no more than there are");
-	ok(spec_write(&b, 4, &actual, 4) &&
+	ok(drv_write_config(&b, 0, 4, &actual, 4) &&
 	   says(&b, "target 1000 actual 7 pages 0"),
 	   "the driver says how many it has given");
-	ok(!spec_write(&b, 0, &actual, 4) && !spec_write(&b, 0, config, 8) &&
-	   !spec_write(&b, 5, &actual, 2) && !spec_write(&b, 8, &actual, 4) &&
+	ok(!drv_write_config(&b, 0, 0, &actual, 4) && !drv_write_config(&b, 0, 0, config, 8) &&
+	   !drv_write_config(&b, 0, 5, &actual, 2) && !drv_write_config(&b, 0, 8, &actual, 4) &&
 	   says(&b, "target 1000 actual 7 pages 0"), "and nothing else");
 	bench_flush(&b);
 	ok(!spec_tell(&b, "balloon", "70000") &&

@@ -364,32 +364,9 @@ static void test_bad(void)
 	disk_close(&d);
 }
 
-static bool get_config(struct disk *d, uint32_t offset, uint32_t len,
-		       void *buf)
-{
-	struct vmsg_msg msg = {
-		.id = VIRTIO_MSG_GET_CONFIG,
-		.config.offset = offset,
-		.config.length = len,
-	};
-
-	if (!bench_ask(&d->b, &msg) || msg.data_len != len)
-		return false;
-	memcpy(buf, msg.data, len);
-	return true;
-}
-
 static bool set_wce(struct disk *d, uint8_t value, uint32_t offset)
 {
-	struct vmsg_msg msg = {
-		.id = VIRTIO_MSG_SET_CONFIG,
-		.config.offset = offset,
-		.config.length = 1,
-		.data = &value,
-		.data_len = 1,
-	};
-
-	return bench_ask(&d->b, &msg) && msg.config.length == 1;
+	return drv_write_config(&d->b, 0, offset, &value, 1);
 }
 
 static void test_config(void)
@@ -403,7 +380,7 @@ static void test_config(void)
 	uint32_t used;
 
 	disk_open(&d, &params, ~OFF);
-	ok(get_config(&d, 0, sizeof(config), &config) &&
+	ok(drv_read_config(&d.b, 0, 0, &config, sizeof(config)) &&
 	   le64toh(config.capacity) == SECTORS &&
 	   le32toh(config.blk_size) == 512 && le16toh(config.num_queues) == 4,
 	   "capacity, block size, queues");
@@ -413,7 +390,7 @@ static void test_config(void)
 	   "the largest request fits into a quarter of the pool");
 	ok(vmsg_device_has_feature(d.dev, VIRTIO_BLK_F_MQ), "MQ");
 	ok(config.wce == 1 && set_wce(&d, 0, wce) &&
-	   get_config(&d, 0, sizeof(config), &config) && !config.wce,
+	   drv_read_config(&d.b, 0, 0, &config, sizeof(config)) && !config.wce,
 	   "the cache mode can be chosen");
 	ok(disk_ask(&d, VIRTIO_BLK_T_OUT, 1, 512, false, &used) ==
 	   VIRTIO_BLK_S_OK, "write-through works");
@@ -433,7 +410,7 @@ static void test_config(void)
 	   disk_ask(&d, VIRTIO_BLK_T_IN, 1, 512, true, &used) ==
 	   VIRTIO_BLK_S_IOERR, "a smaller one holds at once");
 	drv_set_status(&d.b, 0, 0);
-	ok(get_config(&d, 0, sizeof(config), &config) && config.wce == 1,
+	ok(drv_read_config(&d.b, 0, 0, &config, sizeof(config)) && config.wce == 1,
 	   "a reset brings the cache mode back");
 	disk_close(&d);
 }

@@ -216,7 +216,7 @@ static bool config_is(struct con *c, uint16_t cols, uint16_t rows)
 {
 	uint16_t size[2];
 
-	return spec_read(&c->b, 0, size, sizeof(size)) &&
+	return drv_read_config(&c->b, 0, 0, size, sizeof(size)) &&
 	       le16toh(size[0]) == cols && le16toh(size[1]) == rows;
 }
 

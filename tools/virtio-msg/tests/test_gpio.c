@@ -80,10 +80,10 @@ static void test_lines(void)
 
 	spec_open(&b, "gpio", "lines=3");
 	spec_run(&b, r, 2, F_IRQ);
-	ok(spec_read(&b, 0, &config, sizeof(config)) &&
+	ok(drv_read_config(&b, 0, 0, &config, sizeof(config)) &&
 	   le16toh(config.ngpio) == 3 && !config.gpio_names_size,
 	   "three lines without names");
-	ok(!spec_write(&b, 0, &config, 1), "that cannot be changed");
+	ok(!drv_write_config(&b, 0, 0, &config, 1), "that cannot be changed");
 	ok(GET_DIR(r, 0) == VIRTIO_GPIO_DIRECTION_NONE, "no direction yet");
 	ok(!SET_DIR(r, 1, IN) && GET_DIR(r, 1) == VIRTIO_GPIO_DIRECTION_IN &&
 	   !GET(r, 1), "an input is low");
@@ -131,7 +131,7 @@ static void test_names(void)
 	spec_open(&b, "gpio", "lines=4,names=door::lamp");
 	spec_run(&b, r, 2, F_IRQ);
 	in = bench_ptr(&b, IN);
-	ok(spec_read(&b, 0, &config, sizeof(config)) &&
+	ok(drv_read_config(&b, 0, 0, &config, sizeof(config)) &&
 	   le32toh(config.gpio_names_size) == 12, "12 bytes of names");
 	ok(spec_ask(r, &req, sizeof(req), 13) == 13 && in[0] == GOOD &&
 	   !memcmp(in + 1, "door\0\0lamp\0\0", 12), "are these");

@@ -18,8 +18,8 @@ static struct virtio_input_config choose(struct bench *b, uint8_t select,
 	struct virtio_input_config config;
 
 	memset(&config, 0xee, sizeof(config));
-	if (!spec_write(b, 0, &select, 1) || !spec_write(b, 1, &subsel, 1) ||
-	    !spec_read(b, 0, &config, sizeof(config)) ||
+	if (!drv_write_config(b, 0, 0, &select, 1) || !drv_write_config(b, 0, 1, &subsel, 1) ||
+	    !drv_read_config(b, 0, 0, &config, sizeof(config)) ||
 	    config.select != select || config.subsel != subsel)
 		config.size = 0xff;
 	return config;
@@ -65,13 +65,13 @@ static void test_keyboard(void)
 	   !choose(&b, VIRTIO_INPUT_CFG_ABS_INFO, 0).size &&
 	   !choose(&b, VIRTIO_INPUT_CFG_UNSET, 0).size &&
 	   !choose(&b, 0x99, 0).size, "nothing else to choose");
-	ok(!spec_write(&b, 2, "x", 1) && !spec_write(&b, 0, "xyz", 3) &&
-	   !spec_write(&b, 8, "x", 1) && !spec_write(&b, 1, "xy", 2),
+	ok(!drv_write_config(&b, 0, 2, "x", 1) && !drv_write_config(&b, 0, 0, "xyz", 3) &&
+	   !drv_write_config(&b, 0, 8, "x", 1) && !drv_write_config(&b, 0, 1, "xy", 2),
 	   "only the choice can be written");
-	ok(spec_write(&b, 0, "\x11\x11", 2) && spec_read(&b, 2, &config, 1) &&
+	ok(drv_write_config(&b, 0, 0, "\x11\x11", 2) && drv_read_config(&b, 0, 2, &config, 1) &&
 	   config.select == 1, "both bytes of it at once");
 	drv_set_status(&b, 0, 0);
-	ok(spec_read(&b, 0, &config, 2) && !config.select && !config.subsel,
+	ok(drv_read_config(&b, 0, 0, &config, 2) && !config.select && !config.subsel,
 	   "a reset chooses nothing");
 	bench_close(&b);
 }

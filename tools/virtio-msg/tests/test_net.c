@@ -272,15 +272,11 @@ static void test_hostile(void)
 
 static uint8_t link_of(struct cable *c, uint16_t dev)
 {
-	struct vmsg_msg msg = {
-		.id = VIRTIO_MSG_GET_CONFIG,
-		.dev_num = dev,
-		.config.offset = offsetof(struct virtio_net_config, status),
-		.config.length = 2,
-	};
+	uint8_t status[2];
 
-	return bench_ask(&c->b, &msg) && msg.data_len == 2 ?
-	       *(uint8_t *)msg.data : 0xff;
+	return drv_read_config(&c->b, dev,
+			       offsetof(struct virtio_net_config, status),
+			       status, sizeof(status)) ? status[0] : 0xff;
 }
 
 static void test_cable(void)

@@ -29,9 +29,9 @@ static void test_use(void)
 	spec_open(&b, "none", "type=4000,queues=2,config=64");
 	spec_run(&b, rings, 2, 0);
 	memset(config, 0xee, sizeof(config));
-	ok(spec_read(&b, 0, config, 64) && !memcmp(config, zeros, 64),
+	ok(drv_read_config(&b, 0, 0, config, 64) && !memcmp(config, zeros, 64),
 	   "the configuration is zeros");
-	ok(!spec_write(&b, 0, zeros, 1), "and cannot be written");
+	ok(!drv_write_config(&b, 0, 0, zeros, 1), "and cannot be written");
 	in = bench_ptr(&b, IN);
 	ok(!spec_ask(&rings[0], zeros, 16, 16) && in[0] == 0xee,
 	   "a buffer comes back empty");

@@ -297,15 +297,10 @@ static int manage(struct disk *d, uint32_t type, uint32_t subtype,
 static bool set_cdb_size(struct disk *d, uint8_t size)
 {
 	const uint8_t data[4] = { size };
-	struct vmsg_msg msg = {
-		.id = VIRTIO_MSG_SET_CONFIG,
-		.config.offset = offsetof(struct virtio_scsi_config, cdb_size),
-		.config.length = sizeof(data),
-		.data = data,
-		.data_len = sizeof(data),
-	};
 
-	return bench_ask(&d->b, &msg) && msg.config.length == sizeof(data);
+	return drv_write_config(&d->b, 0,
+				offsetof(struct virtio_scsi_config, cdb_size),
+				data, sizeof(data));
 }
 
 static void test_control(void)

@@ -209,27 +209,14 @@ static bool queue_reset(struct rig *t, uint32_t index)
 
 static bool config_byte(struct rig *t, uint32_t offset, uint8_t want)
 {
-	struct vmsg_msg msg = {
-		.id = VIRTIO_MSG_GET_CONFIG,
-		.config.offset = offset,
-		.config.length = 1,
-	};
+	uint8_t byte;
 
-	return bench_ask(&t->b, &msg) && msg.data_len == 1 &&
-	       *(const uint8_t *)msg.data == want;
+	return drv_read_config(&t->b, 0, offset, &byte, 1) && byte == want;
 }
 
 static bool config_set(struct rig *t, uint32_t offset, uint8_t value)
 {
-	struct vmsg_msg msg = {
-		.id = VIRTIO_MSG_SET_CONFIG,
-		.config.offset = offset,
-		.config.length = 1,
-		.data = &value,
-		.data_len = 1,
-	};
-
-	return bench_ask(&t->b, &msg) && msg.config.length == 1;
+	return drv_write_config(&t->b, 0, offset, &value, 1);
 }
 
 static bool config_event(struct rig *t)

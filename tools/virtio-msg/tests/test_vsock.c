@@ -700,14 +700,9 @@ static void test_hostile(void)
 
 static uint64_t config_cid(struct guest *g)
 {
-	struct vmsg_msg msg = {
-		.id = VIRTIO_MSG_GET_CONFIG,
-		.config.length = 8,
-	};
 	uint64_t cid = 0;
 
-	if (bench_ask(&g->b, &msg) && msg.data_len == 8)
-		memcpy(&cid, msg.data, 8);
+	drv_read_config(&g->b, 0, 0, &cid, sizeof(cid));
 	return le64toh(cid);
 }
 
