@@ -660,7 +660,9 @@ pulled_out:
  * descriptors by the flags in the ring, however often they change meanwhile, so
  * before it takes a queue apart the device side must not reach them any more.
  * Flags that cannot be read are missed in chains only, and where there are
- * indirect descriptors a chain is not made but when memory is short.
+ * indirect descriptors a chain is not made but when memory is short. Without them
+ * the status of a request would not be reached, and an old one could say that it
+ * went well: better that the driver waits.
  *
  * Returns true when the queue can be taken apart.
  */
