@@ -283,7 +283,11 @@ modprobe virtio-rng
 # Nothing here takes so long, and then the kernel says where a task is stuck.
 echo 30 >/proc/sys/kernel/hung_task_timeout_secs
 echo @up
-while read -r command; do
+while read -r length command; do
+	[ "${#command}" = "$length" ] || {
+		echo @again
+		continue
+	}
 	eval "$command" </dev/null
 	echo "@done $?"
 done

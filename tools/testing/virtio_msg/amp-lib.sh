@@ -151,10 +151,11 @@ introduce() {
 	done
 }
 
-# ask COMMAND: one line for the guest's shell. In a shell of its own, as nobody
-# may be listening.
+# ask COMMAND: one line for the guest's shell, with its length, as a serial line
+# loses some of it now and then. In a shell of its own, as nobody may be listening.
 ask() {
-	(printf '%s\n' "$1" >&"$TO") 2>/dev/null || true
+	ASKED=$1
+	(printf '%s %s\n' "${#1}" "$1" >&"$TO") 2>/dev/null || true
 }
 
 # answer WANTED: shows what the guest says up to the line WANTED or "@done N",
@@ -165,6 +166,9 @@ answer() {
 		line=${line%$'\r'}
 		if [[ $line == "$1" ]]; then
 			return 0
+		elif [[ $line == @again ]]; then
+			ask "$ASKED"
+			continue
 		elif [[ $line == @up ]]; then
 			echo "the guest has started over"
 			return 125
