@@ -143,32 +143,33 @@ void vmsg_dev_fail(struct vmsg_dev *vd)
  * them, or means harm: it fails, which ends the wait.
  */
 
+static void vmsg_dev_watch_on(struct vmsg_dev *vd)
+{
+	vd->watch_from = atomic_read(&vd->given_back);
+	queue_delayed_work(vd->bus->wq, &vd->watch_work,
+			   msecs_to_jiffies(vd->bus->info.timeout_ms));
+}
+
 static void vmsg_dev_watch_work(struct work_struct *work)
 {
 	struct vmsg_dev *vd = container_of(to_delayed_work(work),
 					   struct vmsg_dev, watch_work);
-	int given_back = atomic_read(&vd->given_back);
 
-	if (given_back == vd->watch_from &&
+	if (atomic_read(&vd->given_back) == vd->watch_from &&
 	    READ_ONCE(vd->state) == VMSG_DEV_RUNNING) {
 		vmsg_dev_err(vd, "gives no buffers back within %u ms although its driver is to stop, needs a reset",
 			     vd->bus->info.timeout_ms);
 		vmsg_dev_fail(vd);
 	}
-	vd->watch_from = given_back;
-	queue_delayed_work(vd->bus->wq, &vd->watch_work,
-			   msecs_to_jiffies(vd->bus->info.timeout_ms));
+	vmsg_dev_watch_on(vd);
 }
 
 /* Ends with vmsg_dev_unwatch(); a device that is gone is not waited for. */
 static void vmsg_dev_watch(struct vmsg_dev *vd)
 {
 	guard(spinlock_irqsave)(&vd->event_lock);
-	if (vd->state == VMSG_DEV_GONE)
-		return;
-	vd->watch_from = atomic_read(&vd->given_back);
-	queue_delayed_work(vd->bus->wq, &vd->watch_work,
-			   msecs_to_jiffies(vd->bus->info.timeout_ms));
+	if (vd->state != VMSG_DEV_GONE)
+		vmsg_dev_watch_on(vd);
 }
 
 static void vmsg_dev_unwatch(struct vmsg_dev *vd)

@@ -1657,15 +1657,24 @@ static int keep_in_probe(struct fake_drv *drv)
 	return 0;
 }
 
-static void device_keeps_in_probe(struct kunit *test)
+/* A device whose driver is in its probe, and waits. */
+static struct fake_dev *stuck_in_probe(struct fake_bus *fb)
 {
-	struct fake_bus *fb = short_bus(test);
 	struct fake_dev *fd = fake_dev_create(fb, 3);
+	struct kunit *test = fb->test;
 
 	fake_driver.in_probe = keep_in_probe;
 	fake_event_device(fb, 3, VIRTIO_MSG_DEVICE_ADDED);
 	KUNIT_ASSERT_TRUE(test, fake_wait(fb, READ_ONCE(fd->status) ==
 					  STATUS_RUNNING));
+	return fd;
+}
+
+static void device_keeps_in_probe(struct kunit *test)
+{
+	struct fake_bus *fb = short_bus(test);
+
+	stuck_in_probe(fb);
 	KUNIT_EXPECT_EQ(test, fake_driver.drv->num_bufs, 0);
 	fake_bus_end(fb);
 	KUNIT_EXPECT_EQ(test, fake_driver.drv->num_bufs, 1);
@@ -1674,12 +1683,8 @@ static void device_keeps_in_probe(struct kunit *test)
 static void device_keeps_at_shutdown(struct kunit *test)
 {
 	struct fake_bus *fb = short_bus(test);
-	struct fake_dev *fd = fake_dev_create(fb, 3);
+	struct fake_dev *fd = stuck_in_probe(fb);
 
-	fake_driver.in_probe = keep_in_probe;
-	fake_event_device(fb, 3, VIRTIO_MSG_DEVICE_ADDED);
-	KUNIT_ASSERT_TRUE(test, fake_wait(fb, READ_ONCE(fd->status) ==
-					  STATUS_RUNNING));
 	virtio_msg_bus_shutdown(fb->bus);
 	KUNIT_EXPECT_EQ(test, fake_driver.drv->num_bufs, 1);
 	KUNIT_EXPECT_EQ(test, fd->status, 0);
