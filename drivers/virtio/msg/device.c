@@ -614,11 +614,11 @@ static int vmsg_dev_finalize_features(struct virtio_device *vdev)
 	if (ring_reset)
 		__virtio_set_bit(vdev, VIRTIO_F_RING_RESET);
 	/*
-	 * After a reset of a split ring the core takes descriptors from where
-	 * it was, while in-order use begins with the first one.
+	 * The core takes buffers for used up to the one that the device names,
+	 * and does not look whether there is such a one: a driver that adds
+	 * them again goes on for ever. Nor can it reset a split ring like that.
 	 */
-	if (!__virtio_test_bit(vdev, VIRTIO_F_RING_PACKED))
-		__virtio_clear_bit(vdev, VIRTIO_F_IN_ORDER);
+	__virtio_clear_bit(vdev, VIRTIO_F_IN_ORDER);
 
 	if (!__virtio_test_bit(vdev, VIRTIO_F_VERSION_1)) {
 		vmsg_dev_err(vd, "does not offer VIRTIO_F_VERSION_1, legacy devices do not work here");
