@@ -819,7 +819,7 @@ static void vmsg_dev_finish(struct vmsg_dev *vd)
 		vmsg_dev_unregister(vd);
 	}
 	vmsg_dev_unwatch(vd);
-	vmsg_pool_client_release(&vd->client);
+	vmsg_pool_client_exit(&vd->client);
 	if (atomic_dec_and_test(&bus->num_devs))
 		wake_up(&bus->dev_gone);
 }

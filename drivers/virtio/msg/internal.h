@@ -66,23 +66,24 @@ enum vmsg_pool_state {
 /**
  * struct vmsg_pool_client - a device's view of its bus's pool
  * @pool: the pool, NULL when the device uses the DMA API
+ * @id: none that lives has the same; a device's number may be used again before
+ *	the one that had it has ended
  * @state: written with WRITE_ONCE() by device.c, read in any context
  * @closed: nothing is mapped any more. Not before the queues are broken: a driver
  *	that is told that there is no memory, or no room in the ring for buffers
  *	that could not be mapped, waits for buffers to come back, and there may be
  *	none. Written by vq.c and device.c, read in any context
- * @lock: protects @suspects
- * @suspects: places in the pool that wait for the device's reset
+ * @keeps: not 0 when places in the pool wait for the device's reset
  * @zero_head: so many bytes at the front of a buffer read as zeros in place of ones
  * @grave: what vq.c hands out in place of a dead device's buffers; mapping it
  *	always works and shares nothing
  */
 struct vmsg_pool_client {
 	struct virtio_msg_pool *pool;
+	u32 id;
 	enum vmsg_pool_state state;
 	bool closed;
-	spinlock_t lock; /* @suspects */
-	struct list_head suspects;
+	unsigned int keeps;
 	size_t zero_head;
 	u8 grave;
 };
@@ -94,6 +95,8 @@ extern bool vmsg_pool_clear_buffers;
 void vmsg_pool_client_init(struct vmsg_pool_client *client,
 			   struct virtio_msg_pool *pool);
 void vmsg_pool_client_release(struct vmsg_pool_client *client);
+void vmsg_pool_client_clean(struct vmsg_pool_client *client);
+void vmsg_pool_client_exit(struct vmsg_pool_client *client);
 void vmsg_pool_attach(struct virtio_device *vdev);
 void *vmsg_pool_vaddr(struct virtio_msg_pool *pool, u64 address, size_t size);
 size_t vmsg_pool_size(struct virtio_msg_pool *pool);

@@ -14,9 +14,10 @@
  * as they are; see &enum vmsg_pool_state.
  *
  * The peer can write to the whole pool at any time. So nothing in it is ever
- * used to find one's way: where a place belongs to is remembered outside.
+ * used to find one's way: whose a place is, and what for, is remembered outside.
  */
 #include <kunit/visibility.h>
+#include <linux/bitfield.h>
 #include <linux/dma-mapping.h>
 #include <linux/export.h>
 #include <linux/highmem.h>
@@ -34,7 +35,7 @@
 #define VMSG_GRANULE		BIT(VMSG_GRANULE_SHIFT)
 /* What a buffer that the device never filled in reads as: absent hardware. */
 #define VMSG_POISON		0xff
-/* Granules whose origin is remembered in one chunk. */
+/* Granules that are remembered in one chunk. */
 #define VMSG_CHUNK_SHIFT	9
 #define VMSG_CHUNK		BIT(VMSG_CHUNK_SHIFT)
 
@@ -67,6 +68,35 @@ struct vmsg_spares {
 	unsigned long granule[VMSG_SPARES];
 } ____cacheline_aligned_in_smp;
 
+/* Of a place: what it is for, and how many bytes. */
+#define VMSG_PLACE_USE		GENMASK(31, 30)
+#define VMSG_PLACE_SIZE		GENMASK(29, 0)
+
+enum vmsg_place_use {
+	/* A ring. */
+	VMSG_PLACE_MEMORY,
+	/* A buffer for the device to read, or to write to. */
+	VMSG_PLACE_TO_DEVICE,
+	VMSG_PLACE_FROM_DEVICE,
+	/* Given back, but its device may still write there. Has all bits. */
+	VMSG_PLACE_KEPT,
+};
+
+/**
+ * struct vmsg_granule - what is remembered of a granule
+ * @phys: memory of the driver behind it
+ * @owner: id of the client whose place it is or was
+ * @place: what begins here, VMSG_PLACE_USE and VMSG_PLACE_SIZE; 0 = nothing
+ *
+ * Written by who has taken the granule, @place last, and cleared first. So who goes
+ * through all of them finds the places of a device that maps nothing at the moment.
+ */
+struct vmsg_granule {
+	phys_addr_t phys;
+	u32 owner;
+	u32 place;
+};
+
 /**
  * struct virtio_msg_pool - memory shared with a peer
  * @vaddr: where this kernel sees it
@@ -77,8 +107,9 @@ struct vmsg_spares {
  * @spares: places that @iovad takes for taken, by size and set
  * @used: bytes that are taken
  * @full: how often there was no room
- * @origins: physical address behind each granule that is mapped, in chunks that
- *	are allocated when first needed
+ * @clients: how many there have been
+ * @granules: what is remembered of each, in chunks that are allocated when first
+ *	needed
  */
 struct virtio_msg_pool {
 	void *vaddr;
@@ -88,14 +119,8 @@ struct virtio_msg_pool {
 	struct vmsg_spares spares[VMSG_SPARE_SIZES][VMSG_SPARE_SETS];
 	atomic_long_t used;
 	atomic_long_t full;
-	phys_addr_t *origins[];
-};
-
-/* A place that must not be used again yet. */
-struct vmsg_suspect {
-	struct list_head node;
-	dma_addr_t address;
-	size_t size;
+	atomic_t clients;
+	struct vmsg_granule *granules[];
 };
 
 static unsigned long vmsg_pool_granules(size_t size)
@@ -221,7 +246,7 @@ static __always_inline dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, s
 	unsigned long pfn;
 
 	/* The allocator rounds up and would overflow beyond reason. */
-	if (!size || size > pool->size)
+	if (!size || size > min(pool->size, VMSG_PLACE_SIZE))
 		return DMA_MAPPING_ERROR;
 	pfn = vmsg_pool_find(pool, n);
 	if (!pfn) {
@@ -243,86 +268,27 @@ static void vmsg_pool_give(struct virtio_msg_pool *pool, dma_addr_t address,
 		free_iova_fast(&pool->iovad, pfn, n);
 }
 
-static noinline void vmsg_pool_keep(struct vmsg_pool_client *client,
-				    dma_addr_t address, size_t size)
-{
-	struct vmsg_suspect *suspect = kmalloc(sizeof(*suspect),
-					       GFP_ATOMIC | __GFP_NOWARN);
-
-	/* Without a note of it the place is lost until the bus ends. */
-	if (!suspect)
-		return;
-	suspect->address = address;
-	suspect->size = size;
-	guard(spinlock_irqsave)(&client->lock);
-	list_add(&suspect->node, &client->suspects);
-}
-
-/* Gives a place back, or keeps it while its device may still write there. */
-static void vmsg_pool_release(struct vmsg_pool_client *client,
-			      dma_addr_t address, size_t size)
-{
-	if (READ_ONCE(client->state) != VMSG_POOL_SUSPECT)
-		vmsg_pool_give(client->pool, address, size);
-	else
-		vmsg_pool_keep(client, address, size);
-}
-
-/**
- * vmsg_pool_client_init() - a device gets to use a pool
- * @client: its view of the pool
- * @pool: the pool, or NULL
- *
- * Context: Any.
- */
-void vmsg_pool_client_init(struct vmsg_pool_client *client,
-			   struct virtio_msg_pool *pool)
-{
-	client->pool = pool;
-	client->state = VMSG_POOL_OK;
-	client->closed = false;
-	spin_lock_init(&client->lock);
-	INIT_LIST_HEAD(&client->suspects);
-}
-EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_client_init);
-
-/**
- * vmsg_pool_client_release() - the device is known not to write any more
- * @client: its view of the pool
- *
- * Gives back the places that were kept.
- *
- * Context: Any. Takes the client's lock.
- */
-void vmsg_pool_client_release(struct vmsg_pool_client *client)
-{
-	struct vmsg_suspect *suspect, *next;
-
-	guard(spinlock_irqsave)(&client->lock);
-	list_for_each_entry_safe(suspect, next, &client->suspects, node) {
-		vmsg_pool_give(client->pool, suspect->address, suspect->size);
-		list_del(&suspect->node);
-		kfree(suspect);
-	}
-}
-EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_client_release);
-
 /*
- * Where a granule came from
+ * What is remembered of them
  */
 
-static phys_addr_t *vmsg_pool_origin(struct virtio_msg_pool *pool,
-				     unsigned long granule)
+/* NULL when nothing is remembered of the granule that an address lies in. */
+static struct vmsg_granule *vmsg_pool_look(struct virtio_msg_pool *pool,
+					   dma_addr_t address)
 {
-	phys_addr_t *chunk = READ_ONCE(pool->origins[granule >> VMSG_CHUNK_SHIFT]);
+	unsigned long i = vmsg_pool_granule(pool, address);
+	struct vmsg_granule *chunk;
 
-	return chunk ? &chunk[granule & (VMSG_CHUNK - 1)] : NULL;
+	if (unlikely(!vmsg_pool_vaddr(pool, address, 1)))
+		return NULL;
+	chunk = READ_ONCE(pool->granules[i >> VMSG_CHUNK_SHIFT]);
+	return chunk ? &chunk[i & (VMSG_CHUNK - 1)] : NULL;
 }
 
 /* Nobody has needed the chunk of @slot before. */
-static noinline phys_addr_t *vmsg_pool_make_chunk(phys_addr_t **slot)
+static noinline struct vmsg_granule *vmsg_pool_make_chunk(struct vmsg_granule **slot)
 {
-	phys_addr_t *chunk, *other;
+	struct vmsg_granule *chunk, *other;
 
 	chunk = kcalloc(VMSG_CHUNK, sizeof(*chunk), GFP_ATOMIC | __GFP_NOWARN);
 	if (!chunk)
@@ -334,27 +300,130 @@ static noinline phys_addr_t *vmsg_pool_make_chunk(phys_addr_t **slot)
 	return other;
 }
 
-static bool vmsg_pool_set_origin(struct virtio_msg_pool *pool,
-				 dma_addr_t address, phys_addr_t phys,
-				 size_t size)
+static bool vmsg_pool_remember(struct vmsg_pool_client *client,
+			       dma_addr_t address, phys_addr_t phys,
+			       size_t size, enum vmsg_place_use use)
 {
+	struct virtio_msg_pool *pool = client->pool;
 	unsigned long first = vmsg_pool_granule(pool, address);
 	unsigned long end = first + vmsg_pool_granules(size);
-	phys_addr_t **slot, *chunk;
+	struct vmsg_granule **slot, *chunk, *g;
 	unsigned long chunk_end;
 
 	while (first < end) {
-		slot = &pool->origins[first >> VMSG_CHUNK_SHIFT];
+		slot = &pool->granules[first >> VMSG_CHUNK_SHIFT];
 		chunk = READ_ONCE(*slot);
 		if (unlikely(!chunk))
 			chunk = vmsg_pool_make_chunk(slot);
 		if (!chunk)
 			return false;
 		chunk_end = min(end, round_down(first, VMSG_CHUNK) + VMSG_CHUNK);
-		for (; first < chunk_end; first++, phys += VMSG_GRANULE)
-			chunk[first & (VMSG_CHUNK - 1)] = phys;
+		for (; first < chunk_end; first++, phys += VMSG_GRANULE) {
+			g = &chunk[first & (VMSG_CHUNK - 1)];
+			g->phys = phys;
+			WRITE_ONCE(g->owner, client->id);
+		}
 	}
+	g = vmsg_pool_look(pool, address);
+	/* Pairs with vmsg_pool_is_owned(). */
+	smp_store_release(&g->place, size | FIELD_PREP(VMSG_PLACE_USE, use));
 	return true;
+}
+
+static bool vmsg_pool_is_owned(const struct vmsg_granule *g,
+			       struct vmsg_pool_client *client)
+{
+	/* Pairs with vmsg_pool_remember(). */
+	return smp_load_acquire(&g->place) && READ_ONCE(g->owner) == client->id;
+}
+
+static enum vmsg_place_use vmsg_pool_use(const struct vmsg_granule *g)
+{
+	return FIELD_GET(VMSG_PLACE_USE, READ_ONCE(g->place));
+}
+
+static size_t vmsg_pool_place_size(const struct vmsg_granule *g)
+{
+	return FIELD_GET(VMSG_PLACE_SIZE, READ_ONCE(g->place));
+}
+
+/* Takes a place for a device. */
+static __always_inline dma_addr_t
+vmsg_pool_make_place(struct vmsg_pool_client *client, phys_addr_t phys,
+		     size_t size, enum vmsg_place_use use)
+{
+	dma_addr_t address = vmsg_pool_take(client->pool, size);
+
+	if (unlikely(address == DMA_MAPPING_ERROR))
+		return DMA_MAPPING_ERROR;
+	if (likely(vmsg_pool_remember(client, address, phys, size, use)))
+		return address;
+	vmsg_pool_give(client->pool, address, size);
+	return DMA_MAPPING_ERROR;
+}
+
+/*
+ * The place of a device that begins at @address. NULL for a grave, for what has
+ * been given back before, and for what does not fit: the flags of a split ring are
+ * the device side's as well, and lead the core to descriptors that are not in use.
+ * Those say how it was once.
+ */
+static struct vmsg_granule *vmsg_pool_find_place(struct vmsg_pool_client *client,
+						 dma_addr_t address, size_t size,
+						 enum vmsg_place_use use)
+{
+	struct vmsg_granule *g = vmsg_pool_look(client->pool, address);
+
+	if (!g || !vmsg_pool_is_owned(g, client) ||
+	    vmsg_pool_place_size(g) != size || vmsg_pool_use(g) != use)
+		return NULL;
+	return g;
+}
+
+static void vmsg_pool_end_place(struct vmsg_pool_client *client,
+				struct vmsg_granule *g, dma_addr_t address)
+{
+	size_t size = vmsg_pool_place_size(g);
+
+	WRITE_ONCE(g->place, 0);
+	vmsg_pool_give(client->pool, address, size);
+}
+
+/* Gives a place back, or keeps it while its device may still write there. */
+static void vmsg_pool_release(struct vmsg_pool_client *client,
+			      struct vmsg_granule *g, dma_addr_t address)
+{
+	if (likely(READ_ONCE(client->state) != VMSG_POOL_SUSPECT)) {
+		vmsg_pool_end_place(client, g, address);
+		return;
+	}
+	WRITE_ONCE(g->place, g->place |
+			     FIELD_PREP(VMSG_PLACE_USE, VMSG_PLACE_KEPT));
+	/* Pairs with vmsg_pool_client_release(). */
+	smp_store_release(&client->keeps, 1);
+}
+
+/* Calls @fn for each place of a device. */
+static void vmsg_pool_each_place(struct vmsg_pool_client *client,
+				 void (*fn)(struct vmsg_pool_client *client,
+					    struct vmsg_granule *g,
+					    dma_addr_t address))
+{
+	struct virtio_msg_pool *pool = client->pool;
+	unsigned long i, end = pool->size >> VMSG_GRANULE_SHIFT;
+	struct vmsg_granule *g;
+	dma_addr_t address;
+
+	for (i = 0; i < end; i++) {
+		address = pool->address + ((u64)i << VMSG_GRANULE_SHIFT);
+		g = vmsg_pool_look(pool, address);
+		if (!g)
+			i |= VMSG_CHUNK - 1;
+		else if (vmsg_pool_is_owned(g, client))
+			fn(client, g, address);
+		if (!(i & (VMSG_CHUNK - 1)))
+			cond_resched();
+	}
 }
 
 /*
@@ -436,66 +505,17 @@ static void vmsg_pool_move(void *place, phys_addr_t phys, size_t size,
 	}
 }
 
-/*
- * Map operations
- */
-
-static struct vmsg_pool_client *vmsg_pool_client(union virtio_map map)
-{
-	return &to_vmsg_dev(dev_to_virtio(map.dma_dev))->client;
-}
-
-static bool vmsg_pool_is_grave(struct virtio_msg_pool *pool, dma_addr_t address)
-{
-	return !vmsg_pool_granule(pool, address);
-}
-
-static dma_addr_t vmsg_pool_map_page(union virtio_map map, struct page *page,
-				     unsigned long offset, size_t size,
-				     enum dma_data_direction dir,
-				     unsigned long attrs)
-{
-	struct vmsg_pool_client *client = vmsg_pool_client(map);
-	struct virtio_msg_pool *pool = client->pool;
-	phys_addr_t phys = page_to_phys(page) + offset;
-	dma_addr_t address;
-	void *place;
-
-	if (unlikely(READ_ONCE(client->closed)))
-		return phys == virt_to_phys(&client->grave) ?
-			       pool->address : DMA_MAPPING_ERROR;
-	address = vmsg_pool_take(pool, size);
-	if (address == DMA_MAPPING_ERROR)
-		return DMA_MAPPING_ERROR;
-	if (!vmsg_pool_set_origin(pool, address, phys, size)) {
-		vmsg_pool_give(pool, address, size);
-		return DMA_MAPPING_ERROR;
-	}
-	/*
-	 * What the device does not write must read as nothing, not as what was
-	 * here before, and not as what is in the buffer either.
-	 */
-	place = vmsg_pool_vaddr(pool, address, size);
-	if (dir != DMA_FROM_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		vmsg_pool_move(place, phys, size, VMSG_POOL_TO_DEVICE);
-	else if (likely(READ_ONCE(vmsg_pool_clear_buffers)))
-		vmsg_pool_clear(place, size);
-	return address;
-}
-
-/* Moves what lies at @address, which may be a part of a mapping. */
-static void vmsg_pool_move_mapped(struct virtio_msg_pool *pool,
+/* Moves what lies at @address, which may be a part of a place. */
+static void vmsg_pool_move_mapped(struct vmsg_pool_client *client,
 				  dma_addr_t address, size_t size,
 				  enum vmsg_pool_move move)
 {
+	struct virtio_msg_pool *pool = client->pool;
 	void *place = vmsg_pool_vaddr(pool, address, size);
-	phys_addr_t *origin;
+	struct vmsg_granule *g = vmsg_pool_look(pool, address);
 
-	if (!place)
-		return;
-	origin = vmsg_pool_origin(pool, vmsg_pool_granule(pool, address));
-	if (origin)
-		vmsg_pool_move(place, *origin + ((address - pool->address) &
+	if (place && g && READ_ONCE(g->owner) == client->id)
+		vmsg_pool_move(place, g->phys + ((address - pool->address) &
 						 (VMSG_GRANULE - 1)),
 			       size, move);
 }
@@ -506,12 +526,138 @@ static void vmsg_pool_copy_back(struct vmsg_pool_client *client,
 {
 	bool ok = READ_ONCE(client->state) == VMSG_POOL_OK;
 
-	vmsg_pool_move_mapped(client->pool, address, size,
+	vmsg_pool_move_mapped(client, address, size,
 			      ok ? VMSG_POOL_FROM_DEVICE : VMSG_POOL_POISON);
 	if (!ok && client->zero_head)
-		vmsg_pool_move_mapped(client->pool, address,
+		vmsg_pool_move_mapped(client, address,
 				      min(size, client->zero_head),
 				      VMSG_POOL_ZERO);
+}
+
+/*
+ * Devices
+ */
+
+/**
+ * vmsg_pool_client_init() - a device gets to use a pool
+ * @client: its view of the pool
+ * @pool: the pool, or NULL
+ *
+ * Context: Any.
+ */
+void vmsg_pool_client_init(struct vmsg_pool_client *client,
+			   struct virtio_msg_pool *pool)
+{
+	client->pool = pool;
+	client->id = pool ? atomic_inc_return(&pool->clients) : 0;
+	client->state = VMSG_POOL_OK;
+}
+
+static void vmsg_pool_end_kept(struct vmsg_pool_client *client,
+			       struct vmsg_granule *g, dma_addr_t address)
+{
+	if (vmsg_pool_use(g) == VMSG_PLACE_KEPT)
+		vmsg_pool_end_place(client, g, address);
+}
+
+/**
+ * vmsg_pool_client_release() - the device is known not to write any more
+ * @client: its view of the pool
+ *
+ * Gives back the places that were kept.
+ *
+ * Context: Process context, sleeps.
+ */
+void vmsg_pool_client_release(struct vmsg_pool_client *client)
+{
+	/* Pairs with vmsg_pool_release(). */
+	if (xchg(&client->keeps, 0))
+		vmsg_pool_each_place(client, vmsg_pool_end_kept);
+}
+EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_client_release);
+
+static void vmsg_pool_release_buffer(struct vmsg_pool_client *client,
+				     struct vmsg_granule *g, dma_addr_t address)
+{
+	enum vmsg_place_use use = vmsg_pool_use(g);
+
+	if (use == VMSG_PLACE_TO_DEVICE || use == VMSG_PLACE_FROM_DEVICE)
+		vmsg_pool_release(client, g, address);
+}
+
+/**
+ * vmsg_pool_client_clean() - the driver has no queues any more
+ * @client: its view of the pool
+ *
+ * Gives back what is still mapped: some drivers leave their buffers in the queues,
+ * and a device side that changes a split ring makes the virtio core lose some. It
+ * is not known whether the driver's memory still is its own, so nothing is copied.
+ *
+ * Context: Process context, sleeps.
+ */
+void vmsg_pool_client_clean(struct vmsg_pool_client *client)
+{
+	if (client->pool)
+		vmsg_pool_each_place(client, vmsg_pool_release_buffer);
+}
+EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_client_clean);
+
+/**
+ * vmsg_pool_client_exit() - the device is gone, and so is its driver
+ * @client: its view of the pool
+ *
+ * Gives back what is left.
+ *
+ * Context: Process context, sleeps.
+ */
+void vmsg_pool_client_exit(struct vmsg_pool_client *client)
+{
+	if (client->pool)
+		vmsg_pool_each_place(client, vmsg_pool_end_place);
+}
+
+/*
+ * Map operations
+ */
+
+static struct vmsg_pool_client *vmsg_pool_client(union virtio_map map)
+{
+	return &to_vmsg_dev(dev_to_virtio(map.dma_dev))->client;
+}
+
+static enum vmsg_place_use vmsg_pool_use_of(enum dma_data_direction dir)
+{
+	return dir == DMA_TO_DEVICE ? VMSG_PLACE_TO_DEVICE :
+				      VMSG_PLACE_FROM_DEVICE;
+}
+
+static dma_addr_t vmsg_pool_map_page(union virtio_map map, struct page *page,
+				     unsigned long offset, size_t size,
+				     enum dma_data_direction dir,
+				     unsigned long attrs)
+{
+	struct vmsg_pool_client *client = vmsg_pool_client(map);
+	phys_addr_t phys = page_to_phys(page) + offset;
+	dma_addr_t address;
+	void *place;
+
+	if (unlikely(READ_ONCE(client->closed)))
+		return phys == virt_to_phys(&client->grave) ?
+			       client->pool->address : DMA_MAPPING_ERROR;
+	address = vmsg_pool_make_place(client, phys, size,
+				       vmsg_pool_use_of(dir));
+	if (unlikely(address == DMA_MAPPING_ERROR))
+		return DMA_MAPPING_ERROR;
+	/*
+	 * What the device does not write must read as nothing, not as what was
+	 * here before, and not as what is in the buffer either.
+	 */
+	place = vmsg_pool_vaddr(client->pool, address, size);
+	if (dir != DMA_FROM_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
+		vmsg_pool_move(place, phys, size, VMSG_POOL_TO_DEVICE);
+	else if (likely(READ_ONCE(vmsg_pool_clear_buffers)))
+		vmsg_pool_clear(place, size);
+	return address;
 }
 
 static void vmsg_pool_unmap_page(union virtio_map map, dma_addr_t address,
@@ -519,12 +665,14 @@ static void vmsg_pool_unmap_page(union virtio_map map, dma_addr_t address,
 				 unsigned long attrs)
 {
 	struct vmsg_pool_client *client = vmsg_pool_client(map);
+	struct vmsg_granule *g;
 
-	if (vmsg_pool_is_grave(client->pool, address))
+	g = vmsg_pool_find_place(client, address, size, vmsg_pool_use_of(dir));
+	if (unlikely(!g))
 		return;
 	if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		vmsg_pool_copy_back(client, address, size);
-	vmsg_pool_release(client, address, size);
+	vmsg_pool_release(client, g, address);
 }
 
 static void vmsg_pool_sync_for_cpu(union virtio_map map, dma_addr_t address,
@@ -538,8 +686,8 @@ static void vmsg_pool_sync_for_device(union virtio_map map, dma_addr_t address,
 				      size_t size, enum dma_data_direction dir)
 {
 	if (dir != DMA_FROM_DEVICE)
-		vmsg_pool_move_mapped(vmsg_pool_client(map)->pool, address,
-				      size, VMSG_POOL_TO_DEVICE);
+		vmsg_pool_move_mapped(vmsg_pool_client(map), address, size,
+				      VMSG_POOL_TO_DEVICE);
 }
 
 static void *vmsg_pool_alloc(union virtio_map map, size_t size,
@@ -551,7 +699,7 @@ static void *vmsg_pool_alloc(union virtio_map map, size_t size,
 	if (READ_ONCE(client->state) != VMSG_POOL_OK)
 		return NULL;
 	size = PAGE_ALIGN(size);
-	*address = vmsg_pool_take(client->pool, size);
+	*address = vmsg_pool_make_place(client, 0, size, VMSG_PLACE_MEMORY);
 	if (*address == DMA_MAPPING_ERROR)
 		return NULL;
 	place = vmsg_pool_vaddr(client->pool, *address, size);
@@ -562,7 +710,13 @@ static void *vmsg_pool_alloc(union virtio_map map, size_t size,
 static void vmsg_pool_free(union virtio_map map, size_t size, void *vaddr,
 			   dma_addr_t address, unsigned long attrs)
 {
-	vmsg_pool_release(vmsg_pool_client(map), address, PAGE_ALIGN(size));
+	struct vmsg_pool_client *client = vmsg_pool_client(map);
+	struct vmsg_granule *g;
+
+	g = vmsg_pool_find_place(client, address, PAGE_ALIGN(size),
+				 VMSG_PLACE_MEMORY);
+	if (g)
+		vmsg_pool_release(client, g, address);
 }
 
 static bool vmsg_pool_need_sync(union virtio_map map, dma_addr_t address)
@@ -684,7 +838,7 @@ struct virtio_msg_pool *virtio_msg_pool_create(void *vaddr, u64 address,
 	    address + size < address)
 		return ERR_PTR(-EINVAL);
 	chunks = DIV_ROUND_UP(size >> VMSG_GRANULE_SHIFT, VMSG_CHUNK);
-	pool = kvzalloc(struct_size(pool, origins, chunks), GFP_KERNEL);
+	pool = kvzalloc(struct_size(pool, granules, chunks), GFP_KERNEL);
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
 	pool->vaddr = vaddr;
@@ -726,7 +880,7 @@ void virtio_msg_pool_destroy(struct virtio_msg_pool *pool)
 	put_iova_domain(&pool->iovad);
 	iova_cache_put();
 	for (i = 0; i < chunks; i++)
-		kfree(pool->origins[i]);
+		kfree(pool->granules[i]);
 	kvfree(pool);
 }
 EXPORT_SYMBOL_GPL(virtio_msg_pool_destroy);

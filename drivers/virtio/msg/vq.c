@@ -407,6 +407,7 @@ static void vmsg_vq_del_locked(struct vmsg_dev *vd)
 	}
 	rcu_assign_pointer(vd->vqs, NULL);
 	kvfree_rcu(vqs, rcu);
+	vmsg_pool_client_clean(&vd->client);
 }
 
 /**
@@ -557,10 +558,22 @@ int vmsg_vq_enable_after_reset(struct virtqueue *vq)
  * change nothing.
  */
 
+/*
+ * The core has a BUG_ON() for descriptors that it has not found in the end, and a
+ * device side that changes the flags of a split ring can hide some. They are not
+ * lost, as the ring starts over.
+ */
+static void vmsg_vq_find_all(struct virtqueue *vq)
+{
+	if (!virtio_has_feature(vq->vdev, VIRTIO_F_RING_PACKED))
+		vq->num_free = virtqueue_get_vring_size(vq);
+}
+
 static void vmsg_vq_collect(struct virtqueue *vq, void *buf)
 {
 	struct vmsg_vq *q = vq->priv;
 
+	vmsg_vq_find_all(vq);
 	if (q->num_buffers < virtqueue_get_vring_size(vq))
 		q->buffers[q->num_buffers++] = buf;
 }
@@ -708,6 +721,7 @@ static void vmsg_vq_bury(struct vmsg_vq *q)
 	if (!q->buffers)
 		return;
 	WRITE_ONCE(q->undertaker, current);
+	vmsg_vq_find_all(vq);
 	if (!virtqueue_reset(vq, vmsg_vq_collect, NULL) && q->num_buffers) {
 		vmsg_vq_return_buffers(q);
 		/* Some drivers take them in a work. Then it ends for good. */

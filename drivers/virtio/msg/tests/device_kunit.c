@@ -1348,12 +1348,9 @@ static const struct burial burials[] = {
 	  VIRTIO_RING_F_INDIRECT_DESC, V1 },
 	{ "removed, split event index", DEATH_REMOVED,
 	  VIRTIO_RING_F_EVENT_IDX, V1 },
-	{ "removed, split in order", DEATH_REMOVED, VIRTIO_F_IN_ORDER, V1 },
 	{ "removed, packed", DEATH_REMOVED, VIRTIO_F_RING_PACKED, V1 },
 	{ "removed, packed indirect", DEATH_REMOVED,
 	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_INDIRECT_DESC },
-	{ "removed, packed in order", DEATH_REMOVED,
-	  VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER },
 	{ "removed, packed event index", DEATH_REMOVED,
 	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_EVENT_IDX },
 	{ "bus dead, split", DEATH_BUS, V1, V1 },
@@ -1361,12 +1358,9 @@ static const struct burial burials[] = {
 	  VIRTIO_RING_F_INDIRECT_DESC, V1 },
 	{ "bus dead, split event index", DEATH_BUS,
 	  VIRTIO_RING_F_EVENT_IDX, V1 },
-	{ "bus dead, split in order", DEATH_BUS, VIRTIO_F_IN_ORDER, V1 },
 	{ "bus dead, packed", DEATH_BUS, VIRTIO_F_RING_PACKED, V1 },
 	{ "bus dead, packed indirect", DEATH_BUS,
 	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_INDIRECT_DESC },
-	{ "bus dead, packed in order", DEATH_BUS,
-	  VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER },
 	{ "bus dead, packed event index", DEATH_BUS,
 	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_EVENT_IDX },
 	{ "needs reset, split", DEATH_NEEDS_RESET, V1, V1 },
@@ -1374,13 +1368,9 @@ static const struct burial burials[] = {
 	  VIRTIO_RING_F_INDIRECT_DESC, V1 },
 	{ "needs reset, split event index", DEATH_NEEDS_RESET,
 	  VIRTIO_RING_F_EVENT_IDX, V1 },
-	{ "needs reset, split in order", DEATH_NEEDS_RESET,
-	  VIRTIO_F_IN_ORDER, V1 },
 	{ "needs reset, packed", DEATH_NEEDS_RESET, VIRTIO_F_RING_PACKED, V1 },
 	{ "needs reset, packed indirect", DEATH_NEEDS_RESET,
 	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_INDIRECT_DESC },
-	{ "needs reset, packed in order", DEATH_NEEDS_RESET,
-	  VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER },
 	{ "needs reset, packed event index", DEATH_NEEDS_RESET,
 	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_EVENT_IDX },
 	{ "timeout, split", DEATH_TIMEOUT, V1, V1 },
@@ -1388,12 +1378,9 @@ static const struct burial burials[] = {
 	  VIRTIO_RING_F_INDIRECT_DESC, V1 },
 	{ "timeout, split event index", DEATH_TIMEOUT,
 	  VIRTIO_RING_F_EVENT_IDX, V1 },
-	{ "timeout, split in order", DEATH_TIMEOUT, VIRTIO_F_IN_ORDER, V1 },
 	{ "timeout, packed", DEATH_TIMEOUT, VIRTIO_F_RING_PACKED, V1 },
 	{ "timeout, packed indirect", DEATH_TIMEOUT,
 	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_INDIRECT_DESC },
-	{ "timeout, packed in order", DEATH_TIMEOUT,
-	  VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER },
 	{ "timeout, packed event index", DEATH_TIMEOUT,
 	  VIRTIO_F_RING_PACKED, VIRTIO_RING_F_EVENT_IDX },
 };
@@ -1491,6 +1478,149 @@ static void device_burial_full(struct kunit *test)
 	die(fd, drv, DEATH_REMOVED);
 	KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->num_bufs) == 16));
 	KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->removed)));
+}
+
+/* All descriptors that the device side can reach. */
+static void set_flags(struct fake_dev *fd, u16 flags)
+{
+	struct vring_desc *desc = (void *)fd->fb->mem +
+				  (fd->vq[0].desc - FAKE_POOL_ADDR);
+	unsigned int i;
+
+	for (i = 0; i < fd->vq[0].size; i++)
+		desc[i].flags = cpu_to_le16(flags);
+}
+
+/* Chains that end at once, or lie in memory that has been pulled out. */
+static void device_burial_bad_flags(struct kunit *test)
+{
+	static const u16 flags[] = { 0, VRING_DESC_F_INDIRECT, 0xffff };
+	struct fake_bus *fb = fake_bus_default(test);
+	u8 *out = kunit_kzalloc(test, 16, GFP_KERNEL), *in[5];
+	struct fake_drv *drv;
+	struct fake_dev *fd;
+	unsigned int n, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, out);
+	for (n = 0; n < ARRAY_SIZE(flags); n++) {
+		fd = fake_dev_create(fb, n);
+		/* The first one has chains in its ring. */
+		fake_offer(fd, VIRTIO_RING_F_INDIRECT_DESC, n);
+		drv = fake_bind(fd);
+		expect_io(fd, drv);
+		drv->num_bufs = 0;
+		for (i = 0; i < ARRAY_SIZE(in); i++) {
+			in[i] = kunit_kzalloc(test, 600, GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, in[i]);
+			KUNIT_ASSERT_EQ(test, 0,
+					fake_add_buf(drv->vqs[0], out, 16,
+						     in[i], 600));
+		}
+		set_flags(fd, flags[n]);
+		die(fd, drv, DEATH_NEEDS_RESET);
+		KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->num_bufs) ==
+						 ARRAY_SIZE(in)));
+		for (i = 0; i < ARRAY_SIZE(in); i++) {
+			KUNIT_EXPECT_EQ(test, drv->lens[i], 0);
+			KUNIT_EXPECT_NULL(test, memchr_inv(in[i], n ? 0xff : 0,
+							   600));
+		}
+		drv = rebind(fb, drv);
+		expect_io(fd, drv);
+		unbind(drv);
+		KUNIT_EXPECT_EQ(test, vmsg_pool_used(fb->pool), 0);
+	}
+}
+
+/* Descriptors that the core has lost before are no reason to lose more. */
+static void device_burial_lost(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	u8 *in = kunit_kzalloc(test, 64, GFP_KERNEL);
+	struct fake_drv *drv;
+
+	KUNIT_ASSERT_NOT_NULL(test, in);
+	drv = fake_bind(fd);
+	KUNIT_ASSERT_EQ(test, 0, fake_add_buf(drv->vqs[0], in + 32, 32, in, 32));
+	KUNIT_EXPECT_EQ(test, 1, fake_vq_serve(fd, 0, 1));
+	set_flags(fd, 0);
+	KUNIT_EXPECT_EQ(test, 0, fake_event_used(fd, 0));
+	KUNIT_EXPECT_EQ(test, drv->num_bufs, 1);
+	die(fd, drv, DEATH_NEEDS_RESET);
+	drv = rebind(fb, drv);
+	expect_io(fd, drv);
+}
+
+/* The driver of a network card takes its buffers back without our help. */
+static void device_net_left_alone(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	u8 *buf = kunit_kzalloc(test, 64, GFP_KERNEL);
+	struct fake_drv *drv;
+	struct vmsg_dev *vd;
+	unsigned int n, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	fd->info.info.device_id = VIRTIO_ID_NET;
+	fake_offer(fd, VIRTIO_RING_F_INDIRECT_DESC, true);
+	drv = fake_bind(fd);
+	vd = fake_vmsg_dev(fd);
+	/* With memory that was pulled out, and with chains that are as they were. */
+	for (n = 0; n < 2; n++) {
+		for (i = 0; i < 5; i++)
+			KUNIT_ASSERT_EQ(test, 0,
+					fake_add_buf(drv->vqs[0],
+						     n ? buf + 32 : NULL, 32,
+						     buf, 32));
+		if (!n)
+			set_flags(fd, 0xffff);
+		die(fd, drv, DEATH_NEEDS_RESET);
+		flush_work(&vd->fail_work);
+		KUNIT_EXPECT_EQ(test, drv->num_bufs, 0);
+		KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0, 64));
+		unbind(drv);
+		KUNIT_EXPECT_EQ(test, vmsg_pool_used(fb->pool), 0);
+		fake_offer(fd, VIRTIO_RING_F_INDIRECT_DESC, false);
+		KUNIT_ASSERT_EQ(test, 1, device_attach(&vd->vdev.dev));
+		drv = fake_driver.drv;
+		expect_io(fd, drv);
+		drv->num_bufs = 0;
+		memset(buf, 0, 64);
+	}
+}
+
+static void die_in_queue_reset(struct virtqueue *vq, void *buf)
+{
+	struct vmsg_dev *vd = to_vmsg_dev(vq->vdev);
+	struct fake_bus *fb = virtio_msg_bus_priv(vd->bus);
+
+	die(fb->devs[0], NULL, DEATH_NEEDS_RESET);
+	flush_work(&vd->fail_work);
+	KUNIT_EXPECT_EQ(fb->test, READ_ONCE(vd->state), VMSG_DEV_NEEDS_RESET);
+}
+
+/* Who resets a queue has its buffers: nobody else gives them back. */
+static void device_dies_in_queue_reset(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *fd = fake_dev_create(fb, 3);
+	u8 *in = kunit_kzalloc(test, 32, GFP_KERNEL);
+	struct fake_drv *drv;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, in);
+	fake_offer(fd, VIRTIO_F_RING_RESET, true);
+	drv = fake_bind(fd);
+	for (i = 0; i < 3; i++)
+		KUNIT_ASSERT_EQ(test, 0, fake_add_buf(drv->vqs[0], NULL, 0,
+						      in, 32));
+	KUNIT_EXPECT_NE(test, 0, virtqueue_reset(drv->vqs[0],
+						 die_in_queue_reset, NULL));
+	KUNIT_EXPECT_EQ(test, drv->num_bufs, 0);
+	drv = rebind(fb, drv);
+	expect_io(fd, drv);
 }
 
 /* Where a ring lies while it is taken apart, however small its memory is. */
@@ -1961,6 +2091,10 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_removed_while_asked),
 	KUNIT_CASE_PARAM(device_burial, burial_gen_params),
 	KUNIT_CASE(device_burial_full),
+	KUNIT_CASE(device_burial_bad_flags),
+	KUNIT_CASE(device_burial_lost),
+	KUNIT_CASE(device_net_left_alone),
+	KUNIT_CASE(device_dies_in_queue_reset),
 	KUNIT_CASE(device_burial_small),
 	KUNIT_CASE(device_burial_unheard),
 	KUNIT_CASE(device_burial_late),

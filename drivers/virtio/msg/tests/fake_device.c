@@ -1364,6 +1364,8 @@ static const struct virtio_device_id fake_id_table[] = {
 	{ FAKE_ID, VIRTIO_DEV_ANY_ID },
 	/* Of a kind that the core treats in a way of its own. */
 	{ VIRTIO_ID_BALLOON, VIRTIO_DEV_ANY_ID },
+	/* Of one that this transport does. */
+	{ VIRTIO_ID_NET, VIRTIO_DEV_ANY_ID },
 	{ 0 },
 };
 

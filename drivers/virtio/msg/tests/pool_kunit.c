@@ -585,7 +585,7 @@ static void pool_suspect(struct kunit *test)
 	vmsg_pool_client_release(client);
 	unmap(pt, c, 700, DMA_FROM_DEVICE);
 	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
-	KUNIT_EXPECT_TRUE(test, list_empty(&client->suspects));
+	KUNIT_EXPECT_EQ(test, client->keeps, 0);
 }
 
 /* What one device keeps is none of another's business. */
@@ -627,6 +627,108 @@ static void pool_dead(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
 	WRITE_ONCE(pt->vd->client.state, VMSG_POOL_OK);
 	WRITE_ONCE(pt->vd->client.closed, false);
+}
+
+/* What a driver has left in its queues is its own, but the places are not. */
+static void pool_clean(struct kunit *test)
+{
+	struct pt *pt = test->priv, other = *pt;
+	struct vmsg_pool_client *client = &pt->vd->client;
+	struct virtio_device *vdev = &pt->vd->vdev;
+	u8 *in = new_buf(test, 700, 0x11), *out = new_buf(test, 700, 0x33);
+	u8 *others = new_buf(test, 700, 0x44);
+	dma_addr_t a, b, c, ring;
+	unsigned int i;
+	size_t used;
+
+	other.fd = fake_dev_create(pt->fb, 4);
+	other.drv = fake_bind(other.fd);
+	other.vd = fake_vmsg_dev(other.fd);
+	KUNIT_ASSERT_NOT_NULL(test, vdev->map->alloc(vdev->vmap, 700, &ring,
+						     GFP_KERNEL));
+	memset(seen(pt, ring), 0x55, 700);
+	used = vmsg_pool_used(pt->fb->pool);
+	for (i = 0; i < 2; i++) {
+		a = map(pt, in, 700, DMA_FROM_DEVICE);
+		b = map(pt, out, 700, DMA_TO_DEVICE);
+		c = map(&other, others, 700, DMA_FROM_DEVICE);
+		memset(seen(pt, a), 0x22, 700);
+		memset(seen(pt, c), 0x66, 700);
+		/* The second time the device may still write there. */
+		if (i)
+			WRITE_ONCE(client->state, VMSG_POOL_SUSPECT);
+		vmsg_pool_client_clean(client);
+		KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), used +
+				(i ? 3 : 1) * 2 * GRANULE);
+		/* Late, and perhaps somebody else is there by now. */
+		unmap(pt, a, 700, DMA_FROM_DEVICE);
+		unmap(pt, b, 700, DMA_TO_DEVICE);
+		unmap(pt, c, 700, DMA_FROM_DEVICE);
+		vdev->map->sync_single_for_cpu(vdev->vmap, c, 700,
+					       DMA_FROM_DEVICE);
+		KUNIT_EXPECT_TRUE(test, all_are(in, 0x11, 700));
+		KUNIT_EXPECT_TRUE(test, all_are(out, 0x33, 700));
+		KUNIT_EXPECT_TRUE(test, all_are(others, 0x44, 700));
+		KUNIT_EXPECT_TRUE(test, all_are(seen(pt, ring), 0x55, 700));
+		unmap(&other, c, 700, DMA_FROM_DEVICE);
+		KUNIT_EXPECT_TRUE(test, all_are(others, 0x66, 700));
+		memset(others, 0x44, 700);
+		WRITE_ONCE(client->state, VMSG_POOL_OK);
+		vmsg_pool_client_release(client);
+		KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), used);
+	}
+	vdev->map->free(vdev->vmap, 700, seen(pt, ring), ring, 0);
+	KUNIT_EXPECT_LT(test, vmsg_pool_used(pt->fb->pool), used);
+}
+
+/* A driver that does not take its buffers out of its queues. */
+static void pool_forgotten(struct kunit *test)
+{
+	struct pt *pt = test->priv;
+	struct virtio_device *vdev = &pt->vd->vdev;
+	u8 *buf = new_buf(test, 700, 0x11);
+	dma_addr_t ring;
+
+	KUNIT_ASSERT_FALSE(test, failed(pt, map(pt, buf, 700, DMA_FROM_DEVICE)));
+	KUNIT_ASSERT_NOT_NULL(test, vdev->map->alloc(vdev->vmap, 700, &ring,
+						     GFP_KERNEL));
+	device_release_driver(&vdev->dev);
+	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), PAGE_SIZE);
+	fake_event_device(pt->fb, 3, VIRTIO_MSG_DEVICE_REMOVED);
+	fake_settle(pt->fb);
+	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), 0);
+	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x11, 700));
+}
+
+/* What a descriptor says that is not in use, or not any more. */
+static void pool_unmap_other(struct kunit *test)
+{
+	struct pt *pt = test->priv;
+	u8 *buf = new_buf(test, 700, 0x11);
+	dma_addr_t a = map(pt, buf, 500, DMA_FROM_DEVICE);
+	size_t used = vmsg_pool_used(pt->fb->pool);
+
+	memset(seen(pt, a), 0x22, GRANULE);
+	unmap(pt, a, 501, DMA_FROM_DEVICE);
+	unmap(pt, a, 499, DMA_FROM_DEVICE);
+	unmap(pt, a, 500, DMA_TO_DEVICE);
+	unmap(pt, a + GRANULE, 500, DMA_FROM_DEVICE);
+	unmap(pt, U64_MAX, 500, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x11, 700));
+	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), used);
+	unmap(pt, a, 500, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x22, 500));
+	KUNIT_EXPECT_TRUE(test, all_are(buf + 500, 0x11, 200));
+	memset(buf, 0x11, 700);
+	unmap(pt, a, 500, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x11, 700));
+	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
+	a = map(pt, buf, 500, DMA_TO_DEVICE);
+	memset(seen(pt, a), 0x22, GRANULE);
+	unmap(pt, a, 500, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x11, 700));
+	unmap(pt, a, 500, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
 }
 
 /*
@@ -763,6 +865,9 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(pool_suspect),
 	KUNIT_CASE(pool_suspect_neighbour),
 	KUNIT_CASE(pool_dead),
+	KUNIT_CASE(pool_clean),
+	KUNIT_CASE(pool_forgotten),
+	KUNIT_CASE(pool_unmap_other),
 	KUNIT_CASE(pool_zero_head),
 	KUNIT_CASE(pool_grave),
 	KUNIT_CASE(pool_map_anywhere),
