@@ -73,6 +73,7 @@ enum vmsg_pool_state {
  *	that is told that there is no memory, or no room in the ring for buffers
  *	that could not be mapped, waits for buffers to come back, and there may be
  *	none. Written by vq.c and device.c, read in any context
+ * @places: how many places in the pool it has
  * @keeps: not 0 when places in the pool wait for the device's reset
  * @zero_head: so many bytes at the front of a buffer read as zeros in place of ones
  * @grave: what vq.c hands out in place of a dead device's buffers; mapping it
@@ -83,6 +84,7 @@ struct vmsg_pool_client {
 	u32 id;
 	enum vmsg_pool_state state;
 	bool closed;
+	atomic_t places;
 	unsigned int keeps;
 	size_t zero_head;
 	u8 grave;

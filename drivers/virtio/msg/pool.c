@@ -35,9 +35,8 @@
 #define VMSG_GRANULE		BIT(VMSG_GRANULE_SHIFT)
 /* What a buffer that the device never filled in reads as: absent hardware. */
 #define VMSG_POISON		0xff
-/* Granules that are remembered in one chunk. */
-#define VMSG_CHUNK_SHIFT	9
-#define VMSG_CHUNK		BIT(VMSG_CHUNK_SHIFT)
+/* Granules to look at before somebody else gets the processor. */
+#define VMSG_PATIENCE		4096
 
 /* Sizes that there are spares of: a granule and a page. */
 #define VMSG_SPARE_SIZES	2
@@ -85,7 +84,7 @@ enum vmsg_place_use {
 /**
  * struct vmsg_granule - what is remembered of a granule
  * @phys: memory of the driver behind it
- * @owner: id of the client whose place it is or was
+ * @owner: id of the client whose place begins here, or did
  * @place: what begins here, VMSG_PLACE_USE and VMSG_PLACE_SIZE; 0 = nothing
  *
  * Written by who has taken the granule, @place last, and cleared first. So who goes
@@ -105,11 +104,11 @@ struct vmsg_granule {
  * @iovad: which granules are taken. Granule 0 never is: an address of 0 would
  *	look like none, and it is what a grave maps to.
  * @spares: places that @iovad takes for taken, by size and set
- * @used: bytes that are taken
  * @full: how often there was no room
  * @clients: how many there have been
- * @granules: what is remembered of each, in chunks that are allocated when first
- *	needed
+ * @max_place: bytes of the largest place
+ * @num_granules: entries in @granules
+ * @granules: what is remembered of each
  */
 struct virtio_msg_pool {
 	void *vaddr;
@@ -117,10 +116,11 @@ struct virtio_msg_pool {
 	size_t size;
 	struct iova_domain iovad;
 	struct vmsg_spares spares[VMSG_SPARE_SIZES][VMSG_SPARE_SETS];
-	atomic_long_t used;
 	atomic_long_t full;
 	atomic_t clients;
-	struct vmsg_granule *granules[];
+	size_t max_place;
+	unsigned long num_granules;
+	struct vmsg_granule granules[] __counted_by(num_granules);
 };
 
 static unsigned long vmsg_pool_granules(size_t size)
@@ -155,6 +155,12 @@ void *vmsg_pool_vaddr(struct virtio_msg_pool *pool, u64 address, size_t size)
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_vaddr);
 
+/* The same for what is known to lie in the pool. */
+static void *vmsg_pool_at(struct virtio_msg_pool *pool, dma_addr_t address)
+{
+	return pool->vaddr + (address - pool->address);
+}
+
 /*
  * Spares
  */
@@ -184,8 +190,9 @@ static unsigned long vmsg_pool_take_spare(struct virtio_msg_pool *pool,
 	return xchg(&spares->granule[num - 1], 0);
 }
 
-static bool vmsg_pool_give_spare(struct virtio_msg_pool *pool,
-				 unsigned long pfn, unsigned long n)
+static __always_inline bool vmsg_pool_give_spare(struct virtio_msg_pool *pool,
+						 unsigned long pfn,
+						 unsigned long n)
 {
 	struct vmsg_spares *spares = vmsg_pool_spares(pool, n);
 	unsigned int num = spares ? READ_ONCE(spares->num) : VMSG_SPARES;
@@ -224,7 +231,7 @@ static void vmsg_pool_drop_spares(struct virtio_msg_pool *pool)
 static unsigned long vmsg_pool_find(struct virtio_msg_pool *pool,
 				    unsigned long n)
 {
-	unsigned long limit = (pool->size >> VMSG_GRANULE_SHIFT) - 1;
+	unsigned long limit = pool->num_granules - 1;
 	unsigned long pfn = vmsg_pool_take_spare(pool, n);
 
 	if (likely(pfn))
@@ -240,30 +247,24 @@ static unsigned long vmsg_pool_find(struct virtio_msg_pool *pool,
  * Places
  */
 
-static __always_inline dma_addr_t vmsg_pool_take(struct virtio_msg_pool *pool, size_t size)
+/* The first granule of a place, 0 without room. */
+static __always_inline unsigned long vmsg_pool_take(struct virtio_msg_pool *pool,
+						    size_t size)
 {
-	unsigned long n = vmsg_pool_granules(size);
 	unsigned long pfn;
 
 	/* The allocator rounds up and would overflow beyond reason. */
-	if (!size || size > min(pool->size, VMSG_PLACE_SIZE))
-		return DMA_MAPPING_ERROR;
-	pfn = vmsg_pool_find(pool, n);
-	if (!pfn) {
+	if (!size || size > pool->max_place)
+		return 0;
+	pfn = vmsg_pool_find(pool, vmsg_pool_granules(size));
+	if (!pfn)
 		atomic_long_inc(&pool->full);
-		return DMA_MAPPING_ERROR;
-	}
-	atomic_long_add(n << VMSG_GRANULE_SHIFT, &pool->used);
-	return pool->address + ((u64)pfn << VMSG_GRANULE_SHIFT);
+	return pfn;
 }
 
-static void vmsg_pool_give(struct virtio_msg_pool *pool, dma_addr_t address,
-			   size_t size)
+static __always_inline void vmsg_pool_give(struct virtio_msg_pool *pool,
+					   unsigned long pfn, unsigned long n)
 {
-	unsigned long pfn = vmsg_pool_granule(pool, address);
-	unsigned long n = vmsg_pool_granules(size);
-
-	atomic_long_sub(n << VMSG_GRANULE_SHIFT, &pool->used);
 	if (!vmsg_pool_give_spare(pool, pfn, n))
 		free_iova_fast(&pool->iovad, pfn, n);
 }
@@ -272,62 +273,18 @@ static void vmsg_pool_give(struct virtio_msg_pool *pool, dma_addr_t address,
  * What is remembered of them
  */
 
-/* NULL when nothing is remembered of the granule that an address lies in. */
+/* NULL for what is not in the pool. */
 static struct vmsg_granule *vmsg_pool_look(struct virtio_msg_pool *pool,
 					   dma_addr_t address)
 {
 	unsigned long i = vmsg_pool_granule(pool, address);
-	struct vmsg_granule *chunk;
 
-	if (unlikely(!vmsg_pool_vaddr(pool, address, 1)))
-		return NULL;
-	chunk = READ_ONCE(pool->granules[i >> VMSG_CHUNK_SHIFT]);
-	return chunk ? &chunk[i & (VMSG_CHUNK - 1)] : NULL;
+	return likely(i < pool->num_granules) ? &pool->granules[i] : NULL;
 }
 
-/* Nobody has needed the chunk of @slot before. */
-static noinline struct vmsg_granule *vmsg_pool_make_chunk(struct vmsg_granule **slot)
+static u32 vmsg_pool_describe(size_t size, enum vmsg_place_use use)
 {
-	struct vmsg_granule *chunk, *other;
-
-	chunk = kcalloc(VMSG_CHUNK, sizeof(*chunk), GFP_ATOMIC | __GFP_NOWARN);
-	if (!chunk)
-		return NULL;
-	other = cmpxchg(slot, NULL, chunk);
-	if (!other)
-		return chunk;
-	kfree(chunk);
-	return other;
-}
-
-static bool vmsg_pool_remember(struct vmsg_pool_client *client,
-			       dma_addr_t address, phys_addr_t phys,
-			       size_t size, enum vmsg_place_use use)
-{
-	struct virtio_msg_pool *pool = client->pool;
-	unsigned long first = vmsg_pool_granule(pool, address);
-	unsigned long end = first + vmsg_pool_granules(size);
-	struct vmsg_granule **slot, *chunk, *g;
-	unsigned long chunk_end;
-
-	while (first < end) {
-		slot = &pool->granules[first >> VMSG_CHUNK_SHIFT];
-		chunk = READ_ONCE(*slot);
-		if (unlikely(!chunk))
-			chunk = vmsg_pool_make_chunk(slot);
-		if (!chunk)
-			return false;
-		chunk_end = min(end, round_down(first, VMSG_CHUNK) + VMSG_CHUNK);
-		for (; first < chunk_end; first++, phys += VMSG_GRANULE) {
-			g = &chunk[first & (VMSG_CHUNK - 1)];
-			g->phys = phys;
-			WRITE_ONCE(g->owner, client->id);
-		}
-	}
-	g = vmsg_pool_look(pool, address);
-	/* Pairs with vmsg_pool_is_owned(). */
-	smp_store_release(&g->place, size | FIELD_PREP(VMSG_PLACE_USE, use));
-	return true;
+	return size | FIELD_PREP(VMSG_PLACE_USE, use);
 }
 
 static bool vmsg_pool_is_owned(const struct vmsg_granule *g,
@@ -352,14 +309,20 @@ static __always_inline dma_addr_t
 vmsg_pool_make_place(struct vmsg_pool_client *client, phys_addr_t phys,
 		     size_t size, enum vmsg_place_use use)
 {
-	dma_addr_t address = vmsg_pool_take(client->pool, size);
+	struct virtio_msg_pool *pool = client->pool;
+	unsigned long pfn = vmsg_pool_take(pool, size);
+	struct vmsg_granule *g = &pool->granules[pfn];
+	unsigned long i;
 
-	if (unlikely(address == DMA_MAPPING_ERROR))
+	if (unlikely(!pfn))
 		return DMA_MAPPING_ERROR;
-	if (likely(vmsg_pool_remember(client, address, phys, size, use)))
-		return address;
-	vmsg_pool_give(client->pool, address, size);
-	return DMA_MAPPING_ERROR;
+	for (i = 0; i < vmsg_pool_granules(size); i++)
+		g[i].phys = phys + (i << VMSG_GRANULE_SHIFT);
+	WRITE_ONCE(g->owner, client->id);
+	/* Pairs with vmsg_pool_is_owned(). */
+	smp_store_release(&g->place, vmsg_pool_describe(size, use));
+	atomic_inc(&client->places);
+	return pool->address + ((u64)pfn << VMSG_GRANULE_SHIFT);
 }
 
 /*
@@ -374,24 +337,26 @@ static struct vmsg_granule *vmsg_pool_find_place(struct vmsg_pool_client *client
 {
 	struct vmsg_granule *g = vmsg_pool_look(client->pool, address);
 
-	if (!g || !vmsg_pool_is_owned(g, client) ||
-	    vmsg_pool_place_size(g) != size || vmsg_pool_use(g) != use)
-		return NULL;
-	return g;
+	return g && READ_ONCE(g->place) == vmsg_pool_describe(size, use) &&
+	       READ_ONCE(g->owner) == client->id ? g : NULL;
 }
 
-static void vmsg_pool_end_place(struct vmsg_pool_client *client,
-				struct vmsg_granule *g, dma_addr_t address)
+static __always_inline void vmsg_pool_end_place(struct vmsg_pool_client *client,
+						struct vmsg_granule *g,
+						dma_addr_t address)
 {
 	size_t size = vmsg_pool_place_size(g);
 
 	WRITE_ONCE(g->place, 0);
-	vmsg_pool_give(client->pool, address, size);
+	atomic_dec(&client->places);
+	vmsg_pool_give(client->pool, vmsg_pool_granule(client->pool, address),
+		       vmsg_pool_granules(size));
 }
 
 /* Gives a place back, or keeps it while its device may still write there. */
-static void vmsg_pool_release(struct vmsg_pool_client *client,
-			      struct vmsg_granule *g, dma_addr_t address)
+static __always_inline void vmsg_pool_release(struct vmsg_pool_client *client,
+					      struct vmsg_granule *g,
+					      dma_addr_t address)
 {
 	if (likely(READ_ONCE(client->state) != VMSG_POOL_SUSPECT)) {
 		vmsg_pool_end_place(client, g, address);
@@ -410,18 +375,13 @@ static void vmsg_pool_each_place(struct vmsg_pool_client *client,
 					    dma_addr_t address))
 {
 	struct virtio_msg_pool *pool = client->pool;
-	unsigned long i, end = pool->size >> VMSG_GRANULE_SHIFT;
-	struct vmsg_granule *g;
-	dma_addr_t address;
+	unsigned long i;
 
-	for (i = 0; i < end; i++) {
-		address = pool->address + ((u64)i << VMSG_GRANULE_SHIFT);
-		g = vmsg_pool_look(pool, address);
-		if (!g)
-			i |= VMSG_CHUNK - 1;
-		else if (vmsg_pool_is_owned(g, client))
-			fn(client, g, address);
-		if (!(i & (VMSG_CHUNK - 1)))
+	for (i = 0; i < pool->num_granules && atomic_read(&client->places); i++) {
+		if (vmsg_pool_is_owned(&pool->granules[i], client))
+			fn(client, &pool->granules[i],
+			   pool->address + ((u64)i << VMSG_GRANULE_SHIFT));
+		if (!(i % VMSG_PATIENCE))
 			cond_resched();
 	}
 }
@@ -505,33 +465,17 @@ static void vmsg_pool_move(void *place, phys_addr_t phys, size_t size,
 	}
 }
 
-/* Moves what lies at @address, which may be a part of a place. */
-static void vmsg_pool_move_mapped(struct vmsg_pool_client *client,
-				  dma_addr_t address, size_t size,
-				  enum vmsg_pool_move move)
-{
-	struct virtio_msg_pool *pool = client->pool;
-	void *place = vmsg_pool_vaddr(pool, address, size);
-	struct vmsg_granule *g = vmsg_pool_look(pool, address);
-
-	if (place && g && READ_ONCE(g->owner) == client->id)
-		vmsg_pool_move(place, g->phys + ((address - pool->address) &
-						 (VMSG_GRANULE - 1)),
-			       size, move);
-}
-
 /* From the device back to the driver. */
-static void vmsg_pool_copy_back(struct vmsg_pool_client *client,
-				dma_addr_t address, size_t size)
+static void vmsg_pool_copy_back(struct vmsg_pool_client *client, void *place,
+				phys_addr_t phys, size_t size)
 {
 	bool ok = READ_ONCE(client->state) == VMSG_POOL_OK;
 
-	vmsg_pool_move_mapped(client, address, size,
-			      ok ? VMSG_POOL_FROM_DEVICE : VMSG_POOL_POISON);
+	vmsg_pool_move(place, phys, size,
+		       ok ? VMSG_POOL_FROM_DEVICE : VMSG_POOL_POISON);
 	if (!ok && client->zero_head)
-		vmsg_pool_move_mapped(client, address,
-				      min(size, client->zero_head),
-				      VMSG_POOL_ZERO);
+		vmsg_pool_move(place, phys, min(size, client->zero_head),
+			       VMSG_POOL_ZERO);
 }
 
 /*
@@ -652,7 +596,7 @@ static dma_addr_t vmsg_pool_map_page(union virtio_map map, struct page *page,
 	 * What the device does not write must read as nothing, not as what was
 	 * here before, and not as what is in the buffer either.
 	 */
-	place = vmsg_pool_vaddr(client->pool, address, size);
+	place = vmsg_pool_at(client->pool, address);
 	if (dir != DMA_FROM_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		vmsg_pool_move(place, phys, size, VMSG_POOL_TO_DEVICE);
 	else if (likely(READ_ONCE(vmsg_pool_clear_buffers)))
@@ -671,23 +615,44 @@ static void vmsg_pool_unmap_page(union virtio_map map, dma_addr_t address,
 	if (unlikely(!g))
 		return;
 	if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		vmsg_pool_copy_back(client, address, size);
+		vmsg_pool_copy_back(client, vmsg_pool_at(client->pool, address),
+				    g->phys, size);
 	vmsg_pool_release(client, g, address);
+}
+
+/* What is behind an address, which may be in the middle of a place. */
+static void *vmsg_pool_find_part(struct virtio_msg_pool *pool,
+				 dma_addr_t address, size_t size,
+				 phys_addr_t *phys)
+{
+	struct vmsg_granule *g = vmsg_pool_look(pool, address);
+
+	if (!g)
+		return NULL;
+	*phys = g->phys + ((address - pool->address) & (VMSG_GRANULE - 1));
+	return vmsg_pool_vaddr(pool, address, size);
 }
 
 static void vmsg_pool_sync_for_cpu(union virtio_map map, dma_addr_t address,
 				   size_t size, enum dma_data_direction dir)
 {
-	if (dir != DMA_TO_DEVICE)
-		vmsg_pool_copy_back(vmsg_pool_client(map), address, size);
+	struct vmsg_pool_client *client = vmsg_pool_client(map);
+	phys_addr_t phys;
+	void *part = vmsg_pool_find_part(client->pool, address, size, &phys);
+
+	if (part && dir != DMA_TO_DEVICE)
+		vmsg_pool_copy_back(client, part, phys, size);
 }
 
 static void vmsg_pool_sync_for_device(union virtio_map map, dma_addr_t address,
 				      size_t size, enum dma_data_direction dir)
 {
-	if (dir != DMA_FROM_DEVICE)
-		vmsg_pool_move_mapped(vmsg_pool_client(map), address, size,
-				      VMSG_POOL_TO_DEVICE);
+	struct vmsg_pool_client *client = vmsg_pool_client(map);
+	phys_addr_t phys;
+	void *part = vmsg_pool_find_part(client->pool, address, size, &phys);
+
+	if (part && dir != DMA_FROM_DEVICE)
+		vmsg_pool_move(part, phys, size, VMSG_POOL_TO_DEVICE);
 }
 
 static void *vmsg_pool_alloc(union virtio_map map, size_t size,
@@ -702,7 +667,7 @@ static void *vmsg_pool_alloc(union virtio_map map, size_t size,
 	*address = vmsg_pool_make_place(client, 0, size, VMSG_PLACE_MEMORY);
 	if (*address == DMA_MAPPING_ERROR)
 		return NULL;
-	place = vmsg_pool_vaddr(client->pool, *address, size);
+	place = vmsg_pool_at(client->pool, *address);
 	vmsg_pool_clear(place, size);
 	return place;
 }
@@ -785,12 +750,19 @@ void vmsg_pool_attach(struct virtio_device *vdev)
  * vmsg_pool_used() - how full a pool is
  * @pool: the pool, or NULL
  *
- * Context: Any.
+ * Context: Process context, sleeps.
  * Return: bytes that are taken.
  */
 size_t vmsg_pool_used(struct virtio_msg_pool *pool)
 {
-	return pool ? atomic_long_read(&pool->used) : 0;
+	unsigned long i, n = 0;
+
+	for (i = 0; pool && i < pool->num_granules; i++) {
+		n += vmsg_pool_granules(vmsg_pool_place_size(&pool->granules[i]));
+		if (!(i % VMSG_PATIENCE))
+			cond_resched();
+	}
+	return n << VMSG_GRANULE_SHIFT;
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_used);
 
@@ -824,6 +796,8 @@ unsigned long vmsg_pool_full(struct virtio_msg_pool *pool)
  * @address: bus address of the first byte, as devices will see it
  * @size: bytes; a multiple of the page size
  *
+ * Takes 16 bytes of memory for each granule of 512, from whoever asks for it.
+ *
  * Context: Process context, sleeps.
  * Return: the pool, or an ERR_PTR(): -EINVAL for an odd size or address, -ENOMEM.
  */
@@ -831,19 +805,20 @@ struct virtio_msg_pool *virtio_msg_pool_create(void *vaddr, u64 address,
 					       size_t size)
 {
 	struct virtio_msg_pool *pool;
-	unsigned long chunks;
 	int err;
 
 	if (!size || !PAGE_ALIGNED(size) || !PAGE_ALIGNED(address) ||
 	    address + size < address)
 		return ERR_PTR(-EINVAL);
-	chunks = DIV_ROUND_UP(size >> VMSG_GRANULE_SHIFT, VMSG_CHUNK);
-	pool = kvzalloc(struct_size(pool, granules, chunks), GFP_KERNEL);
+	pool = kvzalloc(struct_size(pool, granules, size >> VMSG_GRANULE_SHIFT),
+			GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
+	pool->num_granules = size >> VMSG_GRANULE_SHIFT;
 	pool->vaddr = vaddr;
 	pool->address = address;
 	pool->size = size;
+	pool->max_place = min(size, VMSG_PLACE_SIZE);
 
 	err = iova_cache_get();
 	if (err)
@@ -873,14 +848,8 @@ EXPORT_SYMBOL_GPL(virtio_msg_pool_create);
  */
 void virtio_msg_pool_destroy(struct virtio_msg_pool *pool)
 {
-	unsigned long chunks = DIV_ROUND_UP(pool->size >> VMSG_GRANULE_SHIFT,
-					    VMSG_CHUNK);
-	unsigned long i;
-
 	put_iova_domain(&pool->iovad);
 	iova_cache_put();
-	for (i = 0; i < chunks; i++)
-		kfree(pool->granules[i]);
 	kvfree(pool);
 }
 EXPORT_SYMBOL_GPL(virtio_msg_pool_destroy);
