@@ -105,10 +105,11 @@ for ((left = messages; left > 0; left -= PART)); do
 done
 [[ ! -e $figures ]] || sed 's/^/     /' "$figures"
 if ((messages >= 1000000 && !FAILED)); then
+	kernel=$(basename "$MODROOT"/lib/modules/*)
 	write_figures hostile-figures "Figures of hostile devices" \
 		"make hostile MESSAGES=$messages SEED=${seeds[0]}" \
 		"The
-kernel, $(basename "$MODROOT"/lib/modules/*) with tools/testing/virtio_msg/patches, has KASAN, UBSAN,
+kernel, $kernel with tools/testing/virtio_msg/patches, has KASAN, UBSAN,
 PROVE_LOCKING, DEBUG_ATOMIC_SLEEP, KMEMLEAK, DMA_API_DEBUG and the detectors of hung
 tasks, and would have panicked at the first warning. Memory that nobody knows any more
 was looked for after each of the ${#seeds[@]} boots, and there was none.

@@ -1483,12 +1483,13 @@ static void device_burial_full(struct kunit *test)
 /* All descriptors that the device side can reach. */
 static void set_flags(struct fake_dev *fd, u16 flags)
 {
+	struct virtio_device *vdev = &fake_vmsg_dev(fd)->vdev;
 	struct vring_desc *desc = (void *)fd->fb->mem +
 				  (fd->vq[0].desc - FAKE_POOL_ADDR);
 	unsigned int i;
 
 	for (i = 0; i < fd->vq[0].size; i++)
-		desc[i].flags = cpu_to_le16(flags);
+		desc[i].flags = cpu_to_virtio16(vdev, flags);
 }
 
 /* Chains that end at once, or lie in memory that has been pulled out. */
