@@ -869,7 +869,9 @@ struct vmsg_dev *vmsg_dev_create(struct virtio_msg_bus *bus, u16 num)
 		return NULL;
 	vd->frame_max = bus->frame_max;
 	vd->frames = kcalloc(2, vd->frame_max, GFP_KERNEL);
-	if (!vd->frames) {
+	if (!vd->frames ||
+	    vmsg_pool_client_init(&vd->client, bus->info.pool)) {
+		kfree(vd->frames);
 		kfree(vd);
 		return NULL;
 	}
@@ -883,7 +885,6 @@ struct vmsg_dev *vmsg_dev_create(struct virtio_msg_bus *bus, u16 num)
 	spin_lock_init(&vd->event_lock);
 	mutex_init(&vd->lock);
 	mutex_init(&vd->vq_mutex);
-	vmsg_pool_client_init(&vd->client, bus->info.pool);
 	return vd;
 }
 

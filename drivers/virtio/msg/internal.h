@@ -94,8 +94,8 @@ struct vmsg_pool_client {
 extern bool vmsg_pool_clear_buffers;
 #endif
 
-void vmsg_pool_client_init(struct vmsg_pool_client *client,
-			   struct virtio_msg_pool *pool);
+int vmsg_pool_client_init(struct vmsg_pool_client *client,
+			  struct virtio_msg_pool *pool);
 void vmsg_pool_client_release(struct vmsg_pool_client *client);
 void vmsg_pool_client_clean(struct vmsg_pool_client *client);
 void vmsg_pool_client_exit(struct vmsg_pool_client *client);

@@ -108,7 +108,7 @@ struct vmsg_granule {
  * @clients: how many there have been
  * @max_place: bytes of the largest place
  * @num_granules: entries in @granules
- * @granules: what is remembered of each
+ * @granules: what is remembered of each; made for the first device
  */
 struct virtio_msg_pool {
 	void *vaddr;
@@ -120,7 +120,7 @@ struct virtio_msg_pool {
 	atomic_t clients;
 	size_t max_place;
 	unsigned long num_granules;
-	struct vmsg_granule granules[] __counted_by(num_granules);
+	struct vmsg_granule *granules;
 };
 
 static unsigned long vmsg_pool_granules(size_t size)
@@ -482,19 +482,39 @@ static void vmsg_pool_copy_back(struct vmsg_pool_client *client, void *place,
  * Devices
  */
 
+/* An idle bus does without them. */
+static int vmsg_pool_make_granules(struct virtio_msg_pool *pool)
+{
+	struct vmsg_granule *granules;
+
+	if (READ_ONCE(pool->granules))
+		return 0;
+	granules = kvcalloc(pool->num_granules, sizeof(*granules),
+			    GFP_KERNEL | __GFP_NOWARN);
+	if (!granules)
+		return -ENOMEM;
+	if (cmpxchg(&pool->granules, NULL, granules))
+		kvfree(granules);
+	return 0;
+}
+
 /**
  * vmsg_pool_client_init() - a device gets to use a pool
  * @client: its view of the pool
  * @pool: the pool, or NULL
  *
- * Context: Any.
+ * Context: Process context, sleeps.
+ * Return: 0, -ENOMEM.
  */
-void vmsg_pool_client_init(struct vmsg_pool_client *client,
-			   struct virtio_msg_pool *pool)
+int vmsg_pool_client_init(struct vmsg_pool_client *client,
+			  struct virtio_msg_pool *pool)
 {
 	client->pool = pool;
-	client->id = pool ? atomic_inc_return(&pool->clients) : 0;
 	client->state = VMSG_POOL_OK;
+	if (!pool)
+		return 0;
+	client->id = atomic_inc_return(&pool->clients);
+	return vmsg_pool_make_granules(pool);
 }
 
 static void vmsg_pool_end_kept(struct vmsg_pool_client *client,
@@ -757,7 +777,9 @@ size_t vmsg_pool_used(struct virtio_msg_pool *pool)
 {
 	unsigned long i, n = 0;
 
-	for (i = 0; pool && i < pool->num_granules; i++) {
+	if (!pool || !READ_ONCE(pool->granules))
+		return 0;
+	for (i = 0; i < pool->num_granules; i++) {
 		n += vmsg_pool_granules(vmsg_pool_place_size(&pool->granules[i]));
 		if (!(i % VMSG_PATIENCE))
 			cond_resched();
@@ -796,7 +818,7 @@ unsigned long vmsg_pool_full(struct virtio_msg_pool *pool)
  * @address: bus address of the first byte, as devices will see it
  * @size: bytes; a multiple of the page size
  *
- * Takes 16 bytes of memory for each granule of 512, from whoever asks for it.
+ * With the first device it takes 16 bytes of memory for each granule of 512.
  *
  * Context: Process context, sleeps.
  * Return: the pool, or an ERR_PTR(): -EINVAL for an odd size or address, -ENOMEM.
@@ -810,8 +832,7 @@ struct virtio_msg_pool *virtio_msg_pool_create(void *vaddr, u64 address,
 	if (!size || !PAGE_ALIGNED(size) || !PAGE_ALIGNED(address) ||
 	    address + size < address)
 		return ERR_PTR(-EINVAL);
-	pool = kvzalloc(struct_size(pool, granules, size >> VMSG_GRANULE_SHIFT),
-			GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	pool = kvcalloc(1, sizeof(*pool), GFP_KERNEL);
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
 	pool->num_granules = size >> VMSG_GRANULE_SHIFT;
@@ -850,6 +871,7 @@ void virtio_msg_pool_destroy(struct virtio_msg_pool *pool)
 {
 	put_iova_domain(&pool->iovad);
 	iova_cache_put();
+	kvfree(pool->granules);
 	kvfree(pool);
 }
 EXPORT_SYMBOL_GPL(virtio_msg_pool_destroy);

@@ -703,6 +703,7 @@ static void pool_unmap_other(struct kunit *test)
 {
 	struct pt *pt = test->priv;
 	u8 *buf = new_buf(test, 700, 0x11);
+	int places = atomic_read(&pt->vd->client.places);
 	dma_addr_t a = map(pt, buf, 500, DMA_FROM_DEVICE);
 	size_t used = vmsg_pool_used(pt->fb->pool);
 
@@ -727,6 +728,7 @@ static void pool_unmap_other(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x11, 700));
 	unmap(pt, a, 500, DMA_TO_DEVICE);
 	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
+	KUNIT_EXPECT_EQ(test, atomic_read(&pt->vd->client.places), places);
 }
 
 /*
