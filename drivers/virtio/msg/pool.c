@@ -190,9 +190,8 @@ static unsigned long vmsg_pool_take_spare(struct virtio_msg_pool *pool,
 	return xchg(&spares->granule[num - 1], 0);
 }
 
-static __always_inline bool vmsg_pool_give_spare(struct virtio_msg_pool *pool,
-						 unsigned long pfn,
-						 unsigned long n)
+static bool vmsg_pool_give_spare(struct virtio_msg_pool *pool,
+				 unsigned long pfn, unsigned long n)
 {
 	struct vmsg_spares *spares = vmsg_pool_spares(pool, n);
 	unsigned int num = spares ? READ_ONCE(spares->num) : VMSG_SPARES;
@@ -262,8 +261,8 @@ static __always_inline unsigned long vmsg_pool_take(struct virtio_msg_pool *pool
 	return pfn;
 }
 
-static __always_inline void vmsg_pool_give(struct virtio_msg_pool *pool,
-					   unsigned long pfn, unsigned long n)
+static void vmsg_pool_give(struct virtio_msg_pool *pool, unsigned long pfn,
+			   unsigned long n)
 {
 	if (!vmsg_pool_give_spare(pool, pfn, n))
 		free_iova_fast(&pool->iovad, pfn, n);
@@ -290,7 +289,7 @@ static u32 vmsg_pool_describe(size_t size, enum vmsg_place_use use)
 static bool vmsg_pool_is_owned(const struct vmsg_granule *g,
 			       struct vmsg_pool_client *client)
 {
-	/* Pairs with vmsg_pool_remember(). */
+	/* Pairs with vmsg_pool_make_place(). */
 	return smp_load_acquire(&g->place) && READ_ONCE(g->owner) == client->id;
 }
 
@@ -341,25 +340,23 @@ static struct vmsg_granule *vmsg_pool_find_place(struct vmsg_pool_client *client
 	       READ_ONCE(g->owner) == client->id ? g : NULL;
 }
 
-static __always_inline void vmsg_pool_end_place(struct vmsg_pool_client *client,
-						struct vmsg_granule *g,
-						dma_addr_t address)
+static void vmsg_pool_end_place(struct vmsg_pool_client *client,
+				struct vmsg_granule *g)
 {
 	size_t size = vmsg_pool_place_size(g);
 
 	WRITE_ONCE(g->place, 0);
 	atomic_dec(&client->places);
-	vmsg_pool_give(client->pool, vmsg_pool_granule(client->pool, address),
+	vmsg_pool_give(client->pool, g - client->pool->granules,
 		       vmsg_pool_granules(size));
 }
 
 /* Gives a place back, or keeps it while its device may still write there. */
-static __always_inline void vmsg_pool_release(struct vmsg_pool_client *client,
-					      struct vmsg_granule *g,
-					      dma_addr_t address)
+static void vmsg_pool_release(struct vmsg_pool_client *client,
+			      struct vmsg_granule *g)
 {
 	if (likely(READ_ONCE(client->state) != VMSG_POOL_SUSPECT)) {
-		vmsg_pool_end_place(client, g, address);
+		vmsg_pool_end_place(client, g);
 		return;
 	}
 	WRITE_ONCE(g->place, g->place |
@@ -371,16 +368,14 @@ static __always_inline void vmsg_pool_release(struct vmsg_pool_client *client,
 /* Calls @fn for each place of a device. */
 static void vmsg_pool_each_place(struct vmsg_pool_client *client,
 				 void (*fn)(struct vmsg_pool_client *client,
-					    struct vmsg_granule *g,
-					    dma_addr_t address))
+					    struct vmsg_granule *g))
 {
 	struct virtio_msg_pool *pool = client->pool;
 	unsigned long i;
 
 	for (i = 0; i < pool->num_granules && atomic_read(&client->places); i++) {
 		if (vmsg_pool_is_owned(&pool->granules[i], client))
-			fn(client, &pool->granules[i],
-			   pool->address + ((u64)i << VMSG_GRANULE_SHIFT));
+			fn(client, &pool->granules[i]);
 		if (!(i % VMSG_PATIENCE))
 			cond_resched();
 	}
@@ -518,10 +513,10 @@ int vmsg_pool_client_init(struct vmsg_pool_client *client,
 }
 
 static void vmsg_pool_end_kept(struct vmsg_pool_client *client,
-			       struct vmsg_granule *g, dma_addr_t address)
+			       struct vmsg_granule *g)
 {
 	if (vmsg_pool_use(g) == VMSG_PLACE_KEPT)
-		vmsg_pool_end_place(client, g, address);
+		vmsg_pool_end_place(client, g);
 }
 
 /**
@@ -541,12 +536,12 @@ void vmsg_pool_client_release(struct vmsg_pool_client *client)
 EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_client_release);
 
 static void vmsg_pool_release_buffer(struct vmsg_pool_client *client,
-				     struct vmsg_granule *g, dma_addr_t address)
+				     struct vmsg_granule *g)
 {
 	enum vmsg_place_use use = vmsg_pool_use(g);
 
 	if (use == VMSG_PLACE_TO_DEVICE || use == VMSG_PLACE_FROM_DEVICE)
-		vmsg_pool_release(client, g, address);
+		vmsg_pool_release(client, g);
 }
 
 /**
@@ -637,7 +632,7 @@ static void vmsg_pool_unmap_page(union virtio_map map, dma_addr_t address,
 	if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		vmsg_pool_copy_back(client, vmsg_pool_at(client->pool, address),
 				    g->phys, size);
-	vmsg_pool_release(client, g, address);
+	vmsg_pool_release(client, g);
 }
 
 /* What is behind an address, which may be in the middle of a place. */
@@ -701,7 +696,7 @@ static void vmsg_pool_free(union virtio_map map, size_t size, void *vaddr,
 	g = vmsg_pool_find_place(client, address, PAGE_ALIGN(size),
 				 VMSG_PLACE_MEMORY);
 	if (g)
-		vmsg_pool_release(client, g, address);
+		vmsg_pool_release(client, g);
 }
 
 static bool vmsg_pool_need_sync(union virtio_map map, dma_addr_t address)
