@@ -1407,6 +1407,16 @@ static void die(struct fake_dev *fd, struct fake_drv *drv, enum death death)
 	}
 }
 
+static void expect_buried(struct kunit *test, struct fake_drv *drv,
+			  unsigned int num)
+{
+	unsigned int i;
+
+	KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->num_bufs) == num));
+	for (i = 0; i < drv->num_bufs; i++)
+		KUNIT_EXPECT_EQ(test, drv->lens[i], 0);
+}
+
 /* All that drivers wait for comes back, and says that nothing was done. */
 static void device_burial(struct kunit *test)
 {
@@ -1435,10 +1445,7 @@ static void device_burial(struct kunit *test)
 	}
 	virtqueue_kick(drv->vqs[0]);
 	die(fd, drv, b->death);
-	KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->num_bufs) ==
-					 ARRAY_SIZE(in)));
-	for (i = 0; i < drv->num_bufs; i++)
-		KUNIT_EXPECT_EQ(test, drv->lens[i], 0);
+	expect_buried(test, drv, ARRAY_SIZE(in));
 	for (i = 0; i < ARRAY_SIZE(in); i++)
 		KUNIT_EXPECT_NULL_MSG(test, memchr_inv(in[i], 0xff, 32),
 				      "buffer %u", i);
@@ -1519,13 +1526,10 @@ static void device_burial_bad_flags(struct kunit *test)
 		}
 		set_flags(fd, flags[n]);
 		die(fd, drv, DEATH_NEEDS_RESET);
-		KUNIT_EXPECT_TRUE(test, drv_wait(READ_ONCE(drv->num_bufs) ==
-						 ARRAY_SIZE(in)));
-		for (i = 0; i < ARRAY_SIZE(in); i++) {
-			KUNIT_EXPECT_EQ(test, drv->lens[i], 0);
+		expect_buried(test, drv, ARRAY_SIZE(in));
+		for (i = 0; i < ARRAY_SIZE(in); i++)
 			KUNIT_EXPECT_NULL(test, memchr_inv(in[i], n ? 0xff : 0,
 							   600));
-		}
 		drv = rebind(fb, drv);
 		expect_io(fd, drv);
 		unbind(drv);

@@ -588,16 +588,24 @@ static void pool_suspect(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, client->keeps, 0);
 }
 
-/* What one device keeps is none of another's business. */
-static void pool_suspect_neighbour(struct kunit *test)
+/* Another device of the same bus. */
+static struct pt neighbour(struct pt *pt)
 {
-	struct pt *pt = test->priv, other = *pt;
-	u8 *buf = new_buf(test, 700, 0x11);
-	dma_addr_t a, b;
+	struct pt other = *pt;
 
 	other.fd = fake_dev_create(pt->fb, 4);
 	other.drv = fake_bind(other.fd);
 	other.vd = fake_vmsg_dev(other.fd);
+	return other;
+}
+
+/* What one device keeps is none of another's business. */
+static void pool_suspect_neighbour(struct kunit *test)
+{
+	struct pt *pt = test->priv, other = neighbour(pt);
+	u8 *buf = new_buf(test, 700, 0x11);
+	dma_addr_t a, b;
+
 	a = map(pt, buf, 700, DMA_FROM_DEVICE);
 	WRITE_ONCE(pt->vd->client.state, VMSG_POOL_SUSPECT);
 	unmap(pt, a, 700, DMA_FROM_DEVICE);
@@ -632,7 +640,7 @@ static void pool_dead(struct kunit *test)
 /* What a driver has left in its queues is its own, but the places are not. */
 static void pool_clean(struct kunit *test)
 {
-	struct pt *pt = test->priv, other = *pt;
+	struct pt *pt = test->priv, other = neighbour(pt);
 	struct vmsg_pool_client *client = &pt->vd->client;
 	struct virtio_device *vdev = &pt->vd->vdev;
 	u8 *in = new_buf(test, 700, 0x11), *out = new_buf(test, 700, 0x33);
@@ -641,9 +649,6 @@ static void pool_clean(struct kunit *test)
 	unsigned int i;
 	size_t used;
 
-	other.fd = fake_dev_create(pt->fb, 4);
-	other.drv = fake_bind(other.fd);
-	other.vd = fake_vmsg_dev(other.fd);
 	KUNIT_ASSERT_NOT_NULL(test, vdev->map->alloc(vdev->vmap, 700, &ring,
 						     GFP_KERNEL));
 	memset(seen(pt, ring), 0x55, 700);
