@@ -38,11 +38,13 @@
 /* Granules to look at before somebody else gets the processor. */
 #define VMSG_PATIENCE		4096
 
-/* Sizes that there are spares of: a granule and a page. */
-#define VMSG_SPARE_SIZES	2
+/* There are spares of 1, 2, 4, ... granules, the largest being 256 KiB. */
+#define VMSG_SPARE_ORDERS	10
 /* How many, in sets for one processor and those that share it. */
-#define VMSG_SPARES		63
+#define VMSG_SPARES		62
 #define VMSG_SPARE_SETS		8
+/* Part of the pool that the spares of a set and size may take. */
+#define VMSG_SPARE_PART		16
 
 /*
  * A device that answers with an error, or with less than was asked for, leaves the
@@ -57,15 +59,20 @@ MODULE_PARM_DESC(clear_buffers, "Clear what a device may write to before it does
 /**
  * struct vmsg_spares - places that were given back and can be taken at once
  * @num: where the end of the list should be
+ * @room: how long it may become
  * @granule: first granule of each, 0 = none; changed by single operations
  *
  * Nobody owns a set, and who finds no room elsewhere takes the spares of all. So
  * @num may be wrong, and then there seems to be no spare, or no room for one.
  */
 struct vmsg_spares {
-	unsigned int num;
-	unsigned long granule[VMSG_SPARES];
+	u32 num;
+	u32 room;
+	u32 granule[VMSG_SPARES];
 } ____cacheline_aligned_in_smp;
+
+/* Places of a page and more begin at a multiple of this, none crosses one. */
+#define VMSG_PAGE_GRANULES	(PAGE_SIZE >> VMSG_GRANULE_SHIFT)
 
 /* Of a place: what it is for, and how many bytes. */
 #define VMSG_PLACE_USE		GENMASK(31, 30)
@@ -83,7 +90,7 @@ enum vmsg_place_use {
 
 /**
  * struct vmsg_granule - what is remembered of a granule
- * @phys: memory of the driver behind it
+ * @phys: memory of the driver behind it, where a place or a page of it begins
  * @owner: id of the client whose place begins here, or did
  * @place: what begins here, VMSG_PLACE_USE and VMSG_PLACE_SIZE; 0 = nothing
  *
@@ -103,7 +110,7 @@ struct vmsg_granule {
  * @size: bytes
  * @iovad: which granules are taken. Granule 0 never is: an address of 0 would
  *	look like none, and it is what a grave maps to.
- * @spares: places that @iovad takes for taken, by size and set
+ * @spares: places that @iovad takes for taken, by order of size and set
  * @full: how often there was no room
  * @clients: how many there have been
  * @max_place: bytes of the largest place
@@ -115,7 +122,7 @@ struct virtio_msg_pool {
 	u64 address;
 	size_t size;
 	struct iova_domain iovad;
-	struct vmsg_spares spares[VMSG_SPARE_SIZES][VMSG_SPARE_SETS];
+	struct vmsg_spares spares[VMSG_SPARE_ORDERS][VMSG_SPARE_SETS];
 	atomic_long_t full;
 	atomic_t clients;
 	size_t max_place;
@@ -165,25 +172,26 @@ static void *vmsg_pool_at(struct virtio_msg_pool *pool, dma_addr_t address)
  * Spares
  */
 
-#define VMSG_PAGE_GRANULES	(PAGE_SIZE >> VMSG_GRANULE_SHIFT)
-
 /* The spares of @n granules that are nearest, or NULL. */
 static struct vmsg_spares *vmsg_pool_spares(struct virtio_msg_pool *pool,
 					    unsigned long n)
 {
-	unsigned int set = raw_smp_processor_id() % VMSG_SPARE_SETS;
+	unsigned int order = __ffs(n), cpu = raw_smp_processor_id();
 
-	if (n == 1)
-		return &pool->spares[0][set];
-	return n == VMSG_PAGE_GRANULES ? &pool->spares[1][set] : NULL;
+	if (n >> order != 1 || order >= VMSG_SPARE_ORDERS)
+		return NULL;
+	return &pool->spares[order][cpu % VMSG_SPARE_SETS];
 }
 
 static unsigned long vmsg_pool_take_spare(struct virtio_msg_pool *pool,
 					  unsigned long n)
 {
 	struct vmsg_spares *spares = vmsg_pool_spares(pool, n);
-	unsigned int num = spares ? READ_ONCE(spares->num) : 0;
+	u32 num;
 
+	if (!spares)
+		return 0;
+	num = READ_ONCE(spares->num);
 	if (!num)
 		return 0;
 	WRITE_ONCE(spares->num, num - 1);
@@ -194,12 +202,22 @@ static bool vmsg_pool_give_spare(struct virtio_msg_pool *pool,
 				 unsigned long pfn, unsigned long n)
 {
 	struct vmsg_spares *spares = vmsg_pool_spares(pool, n);
-	unsigned int num = spares ? READ_ONCE(spares->num) : VMSG_SPARES;
+	u32 num;
 
-	if (num == VMSG_SPARES)
+	if (!spares)
+		return false;
+	num = READ_ONCE(spares->num);
+	if (num == spares->room)
 		return false;
 	WRITE_ONCE(spares->num, num + 1);
 	return !cmpxchg(&spares->granule[num], 0, pfn);
+}
+
+static void vmsg_pool_init_set(struct virtio_msg_pool *pool,
+			       struct vmsg_spares *spares, unsigned long n)
+{
+	spares->room = min(VMSG_SPARES,
+			   pool->num_granules / VMSG_SPARE_PART / n);
 }
 
 static void vmsg_pool_drop_set(struct virtio_msg_pool *pool,
@@ -208,7 +226,9 @@ static void vmsg_pool_drop_set(struct virtio_msg_pool *pool,
 	unsigned long pfn;
 	unsigned int i;
 
-	for (i = 0; i < VMSG_SPARES; i++) {
+	for (i = 0; i < spares->room; i++) {
+		if (!READ_ONCE(spares->granule[i]))
+			continue;
 		pfn = xchg(&spares->granule[i], 0);
 		if (pfn)
 			free_iova_fast(&pool->iovad, pfn, n);
@@ -216,30 +236,38 @@ static void vmsg_pool_drop_set(struct virtio_msg_pool *pool,
 	WRITE_ONCE(spares->num, 0);
 }
 
-static void vmsg_pool_drop_spares(struct virtio_msg_pool *pool)
+/* Calls @fn for each set. */
+static void vmsg_pool_each_set(struct virtio_msg_pool *pool,
+			       void (*fn)(struct virtio_msg_pool *pool,
+					  struct vmsg_spares *spares,
+					  unsigned long n))
 {
-	unsigned int set;
+	unsigned int order, set;
 
-	for (set = 0; set < VMSG_SPARE_SETS; set++) {
-		vmsg_pool_drop_set(pool, &pool->spares[0][set], 1);
-		vmsg_pool_drop_set(pool, &pool->spares[1][set],
-				   VMSG_PAGE_GRANULES);
-	}
+	for (order = 0; order < VMSG_SPARE_ORDERS; order++)
+		for (set = 0; set < VMSG_SPARE_SETS; set++)
+			fn(pool, &pool->spares[order][set], BIT(order));
+}
+
+/* Not inline, as who gets a spare would pay for its registers. */
+static noinline unsigned long vmsg_pool_search(struct virtio_msg_pool *pool,
+					       unsigned long n)
+{
+	unsigned long limit = pool->num_granules - 1;
+	unsigned long pfn = alloc_iova_fast(&pool->iovad, n, limit, true);
+
+	if (likely(pfn))
+		return pfn;
+	vmsg_pool_each_set(pool, vmsg_pool_drop_set);
+	return alloc_iova_fast(&pool->iovad, n, limit, true);
 }
 
 static unsigned long vmsg_pool_find(struct virtio_msg_pool *pool,
 				    unsigned long n)
 {
-	unsigned long limit = pool->num_granules - 1;
 	unsigned long pfn = vmsg_pool_take_spare(pool, n);
 
-	if (likely(pfn))
-		return pfn;
-	pfn = alloc_iova_fast(&pool->iovad, n, limit, true);
-	if (likely(pfn))
-		return pfn;
-	vmsg_pool_drop_spares(pool);
-	return alloc_iova_fast(&pool->iovad, n, limit, true);
+	return likely(pfn) ? pfn : vmsg_pool_search(pool, n);
 }
 
 /*
@@ -315,7 +343,7 @@ vmsg_pool_make_place(struct vmsg_pool_client *client, phys_addr_t phys,
 
 	if (unlikely(!pfn))
 		return DMA_MAPPING_ERROR;
-	for (i = 0; i < vmsg_pool_granules(size); i++)
+	for (i = 0; i < vmsg_pool_granules(size); i += VMSG_PAGE_GRANULES)
 		g[i].phys = phys + (i << VMSG_GRANULE_SHIFT);
 	WRITE_ONCE(g->owner, client->id);
 	/* Pairs with vmsg_pool_is_owned(). */
@@ -641,10 +669,15 @@ static void *vmsg_pool_find_part(struct virtio_msg_pool *pool,
 				 phys_addr_t *phys)
 {
 	struct vmsg_granule *g = vmsg_pool_look(pool, address);
+	unsigned long i;
 
 	if (!g)
 		return NULL;
-	*phys = g->phys + ((address - pool->address) & (VMSG_GRANULE - 1));
+	i = g - pool->granules;
+	while (!READ_ONCE(pool->granules[i].place) && i % VMSG_PAGE_GRANULES)
+		i--;
+	*phys = pool->granules[i].phys +
+		(address - pool->address - ((u64)i << VMSG_GRANULE_SHIFT));
 	return vmsg_pool_vaddr(pool, address, size);
 }
 
@@ -825,7 +858,7 @@ struct virtio_msg_pool *virtio_msg_pool_create(void *vaddr, u64 address,
 	int err;
 
 	if (!size || !PAGE_ALIGNED(size) || !PAGE_ALIGNED(address) ||
-	    address + size < address)
+	    address + size < address || vmsg_pool_granules(size) > U32_MAX)
 		return ERR_PTR(-EINVAL);
 	pool = kvcalloc(1, sizeof(*pool), GFP_KERNEL);
 	if (!pool)
@@ -835,6 +868,7 @@ struct virtio_msg_pool *virtio_msg_pool_create(void *vaddr, u64 address,
 	pool->address = address;
 	pool->size = size;
 	pool->max_place = min(size, VMSG_PLACE_SIZE);
+	vmsg_pool_each_set(pool, vmsg_pool_init_set);
 
 	err = iova_cache_get();
 	if (err)

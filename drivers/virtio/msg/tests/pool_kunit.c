@@ -311,6 +311,39 @@ static void pool_sync_range(struct kunit *test)
 	unmap(pt, address, 2000, DMA_TO_DEVICE);
 }
 
+/* Wherever a part begins it is found, and its neighbour's is not taken for it. */
+static void pool_sync_parts(struct kunit *test)
+{
+	const struct span *s = test->param_value;
+	struct pt *pt = test->priv;
+	u8 *pages = (u8 *)__get_free_pages(GFP_KERNEL, 3);
+	u8 *small = new_buf(test, GRANULE, 0x33), *buf = pages + s->offset;
+	dma_addr_t before, address, after;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	memset(pages, 0x11, 8 * PAGE_SIZE);
+	before = map(pt, small, GRANULE, DMA_FROM_DEVICE);
+	address = map(pt, buf, s->size, DMA_FROM_DEVICE);
+	after = map(pt, small, GRANULE, DMA_FROM_DEVICE);
+	if (!failed(pt, before) && !failed(pt, address) && !failed(pt, after)) {
+		for (i = s->size % 100; i < s->size; i += 100) {
+			seen(pt, address)[i] = 0x22;
+			pt->vd->vdev.map->sync_single_for_cpu(pt->vd->vdev.vmap,
+							      address + i, 1,
+							      DMA_FROM_DEVICE);
+			KUNIT_EXPECT_EQ(test, buf[i], 0x22);
+			buf[i] = 0x11;
+		}
+	}
+	KUNIT_EXPECT_TRUE(test, all_are(pages, 0x11, 8 * PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, all_are(small, 0x33, GRANULE));
+	unmap(pt, before, GRANULE, DMA_FROM_DEVICE);
+	unmap(pt, address, s->size, DMA_FROM_DEVICE);
+	unmap(pt, after, GRANULE, DMA_FROM_DEVICE);
+	free_pages((unsigned long)pages, 3);
+}
+
 /*
  * Places
  */
@@ -334,7 +367,9 @@ static unsigned int fill_and_empty(struct pt *pt, void *buf, size_t size,
 /* Room that was used in small pieces is there for large ones, and back. */
 static void pool_no_hoarding(struct kunit *test)
 {
-	static const size_t sizes[] = { 1, GRANULE, PAGE_SIZE };
+	static const size_t sizes[] = {
+		1, GRANULE, 2 * GRANULE, PAGE_SIZE, 2 * PAGE_SIZE,
+	};
 	struct pt *pt = test->priv;
 	dma_addr_t *list = kunit_kcalloc(test, GRANULES, sizeof(*list),
 					 GFP_KERNEL);
@@ -354,6 +389,34 @@ static void pool_no_hoarding(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, fill_and_empty(pt, buf, sizes[i], list), n);
 	}
 	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), pt->base);
+}
+
+/* What was one size's place is not taken for a larger one's. */
+static void pool_mixed_sizes(struct kunit *test)
+{
+	struct pt *pt = test->priv;
+	u8 *buf = new_buf(test, 9 * GRANULE, 0x11);
+	DECLARE_BITMAP(taken, GRANULES) = {};
+	dma_addr_t list[9];
+	unsigned int i, k;
+	unsigned long g;
+
+	for (i = 0; i < ARRAY_SIZE(list); i++) {
+		list[i] = map(pt, buf, (i + 1) * GRANULE, DMA_TO_DEVICE);
+		KUNIT_ASSERT_FALSE(test, failed(pt, list[i]));
+		unmap(pt, list[i], (i + 1) * GRANULE, DMA_TO_DEVICE);
+	}
+	/* The largest one chooses first. */
+	for (i = ARRAY_SIZE(list); i--; ) {
+		list[i] = map(pt, buf, (i + 1) * GRANULE, DMA_TO_DEVICE);
+		KUNIT_ASSERT_FALSE(test, failed(pt, list[i]));
+	}
+	for (i = 0; i < ARRAY_SIZE(list); i++) {
+		g = (list[i] - FAKE_POOL_ADDR) / GRANULE;
+		for (k = 0; k <= i; k++)
+			KUNIT_EXPECT_FALSE(test, __test_and_set_bit(g + k, taken));
+		unmap(pt, list[i], (i + 1) * GRANULE, DMA_TO_DEVICE);
+	}
 }
 
 /* Until it is full, and then again: no place twice, none outside, not the first. */
@@ -436,6 +499,11 @@ static void pool_odd_sizes(struct kunit *test)
 	u8 *buf = new_buf(test, 64, 0x11);
 
 	KUNIT_EXPECT_TRUE(test, failed(pt, map(pt, buf, 0, DMA_TO_DEVICE)));
+	/* There are no spares of it, once there was no room either. */
+	KUNIT_EXPECT_TRUE(test, failed(pt, map(pt, buf, FAKE_POOL_SIZE,
+					       DMA_TO_DEVICE)));
+	KUNIT_EXPECT_TRUE(test, failed(pt, map(pt, buf, FAKE_POOL_SIZE,
+					       DMA_TO_DEVICE)));
 	KUNIT_EXPECT_TRUE(test, failed(pt, map(pt, buf, FAKE_POOL_SIZE + 1,
 					       DMA_TO_DEVICE)));
 	KUNIT_EXPECT_TRUE(test, failed(pt, map(pt, buf, SIZE_MAX,
@@ -518,6 +586,7 @@ static void pool_create_limits(struct kunit *test)
 	static const struct { u64 address; size_t size; } bad[] = {
 		{ 0, 0 }, { 0, 100 }, { 0, PAGE_SIZE + 1 }, { 1, PAGE_SIZE },
 		{ 0xfffffffffffff000ULL, 2 * PAGE_SIZE },
+		{ 0, 1ULL << 41 },
 	};
 	unsigned int i;
 
@@ -859,7 +928,9 @@ static struct kunit_case pool_cases[] = {
 	KUNIT_CASE(pool_no_leftovers),
 	KUNIT_CASE_PARAM(pool_span, span_gen_params),
 	KUNIT_CASE(pool_sync_range),
+	KUNIT_CASE_PARAM(pool_sync_parts, span_gen_params),
 	KUNIT_CASE(pool_no_hoarding),
+	KUNIT_CASE(pool_mixed_sizes),
 	KUNIT_CASE(pool_exhaustion),
 	KUNIT_CASE(pool_full_queue),
 	KUNIT_CASE(pool_odd_sizes),
