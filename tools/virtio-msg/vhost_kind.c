@@ -39,6 +39,7 @@
 #define VHOST_BLK_CONFIG_ZEROES	60u
 #define VHOST_BLK_CONFIG_ERASE	72u
 #define VHOST_BLK_CONFIG_ZONED	96u
+#define VHOST_BLK_SIZE_MAX	8u
 #define VHOST_BLK_NUM_QUEUES	34u
 #define VHOST_BLK_F_ERASE	16
 #define VHOST_BLK_F_ZONED	17
@@ -173,6 +174,26 @@ uint32_t vhost_kind_own_config(const struct vhost_kind *kind,
 	default:
 		return 0;
 	}
+}
+
+/**
+ * vhost_kind_void_features() - what is offered and has no meaning
+ * @kind: the kind
+ * @config: the configuration space
+ *
+ * That a segment has 0 bytes at most is QEMU's way to say that there is no limit.
+ * Linux makes that 64 KiB, and a large request more work than it has to be.
+ *
+ * Return: features to hide.
+ */
+uint64_t vhost_kind_void_features(const struct vhost_kind *kind,
+				  const uint8_t *config)
+{
+	uint32_t size_max;
+
+	memcpy(&size_max, config + VHOST_BLK_SIZE_MAX, sizeof(size_max));
+	return kind->device_id == VIRTIO_ID_BLOCK && !size_max ?
+		       VMSG_BIT(VIRTIO_BLK_F_SIZE_MAX) : 0;
 }
 
 /**

@@ -35,6 +35,8 @@ uint32_t vhost_kind_config_size(const struct vhost_kind *kind,
 uint32_t vhost_kind_own_config(const struct vhost_kind *kind,
 			       const struct vmsg_vhost_params *params,
 			       uint8_t *config, uint64_t *features);
+uint64_t vhost_kind_void_features(const struct vhost_kind *kind,
+				  const uint8_t *config);
 uint32_t vhost_kind_queues(const struct vhost_kind *kind, uint64_t features,
 			   const uint8_t *config);
 void vhost_kind_limit_queues(const struct vhost_kind *kind, uint32_t queues,

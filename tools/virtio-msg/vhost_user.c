@@ -906,7 +906,8 @@ static int vhost_user_describe(struct vhost_user *v)
 		if (ret < 0)
 			return ret;
 	}
-	v->offered = (v->features & VHOST_DEVICE_FEATURES & ~kind->hidden) |
+	v->offered = (v->features & VHOST_DEVICE_FEATURES & ~kind->hidden &
+		      ~vhost_kind_void_features(kind, v->config)) |
 		     (v->features & VHOST_RING_FEATURES & v->params.features) |
 		     own;
 	queues = v->net.pairs ? vhost_net_queues(&v->net) : v->params.queues;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <linux/virtio_blk.h>
 #include <linux/virtio_net.h>
 
 #include "harness.h"
@@ -465,6 +466,21 @@ static void test_kinds(struct rig *t)
 	rig_init(t);
 	t->f.features &= ~F_V1;
 	ok(!rig_open(t, &params), "a back end of old");
+	rig_close(t);
+
+	rig_init(t);
+	t->f.features |= VMSG_BIT(VIRTIO_BLK_F_SIZE_MAX);
+	ok(rig_open(t, &params) &&
+	   !(t->dev->offered[0] & VMSG_BIT(VIRTIO_BLK_F_SIZE_MAX)),
+	   "segments of no bytes at most are no limit");
+	rig_close(t);
+
+	rig_init(t);
+	t->f.features |= VMSG_BIT(VIRTIO_BLK_F_SIZE_MAX);
+	t->f.config[11] = 1;
+	ok(rig_open(t, &params) &&
+	   t->dev->offered[0] & VMSG_BIT(VIRTIO_BLK_F_SIZE_MAX),
+	   "those of 16 MiB are one");
 	rig_close(t);
 
 	ok(vhost_kind_config_size(vhost_kind_find("blk"), 0) == 36 &&
