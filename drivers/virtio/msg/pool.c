@@ -6,7 +6,7 @@
  * bus driver makes it and says where it lies; rings are allocated in it and
  * buffers are copied through it, so the peer never sees anything else. Mapping
  * runs in any context and never sleeps: addresses come from the kernel's IOVA
- * allocator, by way of a few spares of the usual sizes, and when there is no
+ * allocator, by way of spares of the powers of two, and when there is no
  * room the driver gets an error and tries again later.
  *
  * The pool belongs to the bus driver, the places in it to whoever mapped them.
@@ -43,7 +43,7 @@
 /* How many, in sets for one processor and those that share it. */
 #define VMSG_SPARES		62
 #define VMSG_SPARE_SETS		8
-/* Part of the pool that the spares of a set and size may take. */
+/* The spares of a set and size take one part in so many of the pool at most. */
 #define VMSG_SPARE_PART		16
 
 /*
@@ -71,12 +71,10 @@ struct vmsg_spares {
 	u32 granule[VMSG_SPARES];
 } ____cacheline_aligned_in_smp;
 
-/* Places of a page and more begin at a multiple of this, none crosses one. */
-#define VMSG_PAGE_GRANULES	(PAGE_SIZE >> VMSG_GRANULE_SHIFT)
-
-/* Of a place: what it is for, and how many bytes. */
-#define VMSG_PLACE_USE		GENMASK(31, 30)
-#define VMSG_PLACE_SIZE		GENMASK(29, 0)
+/* Of a place: whose it is, what it is for, and how many bytes. */
+#define VMSG_PLACE_OWNER	GENMASK_ULL(63, 32)
+#define VMSG_PLACE_USE		GENMASK_ULL(31, 29)
+#define VMSG_PLACE_SIZE		GENMASK_ULL(28, 0)
 
 enum vmsg_place_use {
 	/* A ring. */
@@ -84,23 +82,29 @@ enum vmsg_place_use {
 	/* A buffer for the device to read, or to write to. */
 	VMSG_PLACE_TO_DEVICE,
 	VMSG_PLACE_FROM_DEVICE,
-	/* Given back, but its device may still write there. Has all bits. */
+	/* Somebody is about to give it back, and nobody else may. */
+	VMSG_PLACE_CLAIMED,
+	/* Given back, but its device may still write there. */
 	VMSG_PLACE_KEPT,
 };
 
+#define VMSG_PLACE_BUFFERS	(BIT(VMSG_PLACE_TO_DEVICE) | \
+				 BIT(VMSG_PLACE_FROM_DEVICE))
+#define VMSG_PLACE_ALL		(~BIT(VMSG_PLACE_CLAIMED))
+
 /**
  * struct vmsg_granule - what is remembered of a granule
- * @phys: memory of the driver behind it, where a place or a page of it begins
- * @owner: id of the client whose place begins here, or did
- * @place: what begins here, VMSG_PLACE_USE and VMSG_PLACE_SIZE; 0 = nothing
+ * @phys: memory of the driver behind the place that begins here
+ * @place: what begins here, VMSG_PLACE_*; 0 = nothing
  *
- * Written by who has taken the granule, @place last, and cleared first. So who goes
- * through all of them finds the places of a device that maps nothing at the moment.
+ * Written by who has taken the granule, @place last. Who ends a place claims it
+ * first, as the device side can make the virtio core unmap a buffer twice, on two
+ * processors at once. All granules with a place that is not claimed are found by
+ * those who look for what a device has left.
  */
 struct vmsg_granule {
 	phys_addr_t phys;
-	u32 owner;
-	u32 place;
+	atomic64_t place;
 };
 
 /**
@@ -309,26 +313,11 @@ static struct vmsg_granule *vmsg_pool_look(struct virtio_msg_pool *pool,
 	return likely(i < pool->num_granules) ? &pool->granules[i] : NULL;
 }
 
-static u32 vmsg_pool_describe(size_t size, enum vmsg_place_use use)
+static u64 vmsg_pool_describe(struct vmsg_pool_client *client, size_t size,
+			      enum vmsg_place_use use)
 {
-	return size | FIELD_PREP(VMSG_PLACE_USE, use);
-}
-
-static bool vmsg_pool_is_owned(const struct vmsg_granule *g,
-			       struct vmsg_pool_client *client)
-{
-	/* Pairs with vmsg_pool_make_place(). */
-	return smp_load_acquire(&g->place) && READ_ONCE(g->owner) == client->id;
-}
-
-static enum vmsg_place_use vmsg_pool_use(const struct vmsg_granule *g)
-{
-	return FIELD_GET(VMSG_PLACE_USE, READ_ONCE(g->place));
-}
-
-static size_t vmsg_pool_place_size(const struct vmsg_granule *g)
-{
-	return FIELD_GET(VMSG_PLACE_SIZE, READ_ONCE(g->place));
+	return FIELD_PREP(VMSG_PLACE_OWNER, client->id) |
+	       FIELD_PREP(VMSG_PLACE_USE, use) | size;
 }
 
 /* Takes a place for a device. */
@@ -339,71 +328,90 @@ vmsg_pool_make_place(struct vmsg_pool_client *client, phys_addr_t phys,
 	struct virtio_msg_pool *pool = client->pool;
 	unsigned long pfn = vmsg_pool_take(pool, size);
 	struct vmsg_granule *g = &pool->granules[pfn];
-	unsigned long i;
 
 	if (unlikely(!pfn))
 		return DMA_MAPPING_ERROR;
-	for (i = 0; i < vmsg_pool_granules(size); i += VMSG_PAGE_GRANULES)
-		g[i].phys = phys + (i << VMSG_GRANULE_SHIFT);
-	WRITE_ONCE(g->owner, client->id);
-	/* Pairs with vmsg_pool_is_owned(). */
-	smp_store_release(&g->place, vmsg_pool_describe(size, use));
+	g->phys = phys;
+	/* Pairs with vmsg_pool_claim(). */
+	atomic64_set_release(&g->place, vmsg_pool_describe(client, size, use));
 	atomic_inc(&client->places);
 	return pool->address + ((u64)pfn << VMSG_GRANULE_SHIFT);
 }
 
-/*
- * The place of a device that begins at @address. NULL for a grave, for what has
- * been given back before, and for what does not fit: the flags of a split ring are
- * the device side's as well, and lead the core to descriptors that are not in use.
- * Those say how it was once.
- */
-static struct vmsg_granule *vmsg_pool_find_place(struct vmsg_pool_client *client,
-						 dma_addr_t address, size_t size,
-						 enum vmsg_place_use use)
+/* Is it a place of a device's that has one of these uses? */
+static bool vmsg_pool_is_one_of(struct vmsg_pool_client *client, u64 place,
+				unsigned long uses)
 {
-	struct vmsg_granule *g = vmsg_pool_look(client->pool, address);
-
-	return g && READ_ONCE(g->place) == vmsg_pool_describe(size, use) &&
-	       READ_ONCE(g->owner) == client->id ? g : NULL;
+	return FIELD_GET(VMSG_PLACE_OWNER, place) == client->id &&
+	       uses & BIT(FIELD_GET(VMSG_PLACE_USE, place));
 }
 
-static void vmsg_pool_end_place(struct vmsg_pool_client *client,
-				struct vmsg_granule *g)
+/* To whom it is true, the place is there to end. */
+static bool vmsg_pool_claim(struct vmsg_granule *g, u64 place)
 {
-	size_t size = vmsg_pool_place_size(g);
+	u64 claimed = (place & ~VMSG_PLACE_USE) |
+		      FIELD_PREP(VMSG_PLACE_USE, VMSG_PLACE_CLAIMED);
 
-	WRITE_ONCE(g->place, 0);
+	/* Pairs with vmsg_pool_make_place(). */
+	return atomic64_cmpxchg(&g->place, place, claimed) == place;
+}
+
+/*
+ * Claims the place of a device that begins at @address. NULL for a grave, for what
+ * has been given back before, and for what does not fit: the flags of a split ring
+ * are the device side's as well, and lead the core to descriptors that are not in
+ * use. Those say how it was once.
+ */
+static struct vmsg_granule *vmsg_pool_claim_at(struct vmsg_pool_client *client,
+					       dma_addr_t address, size_t size,
+					       enum vmsg_place_use use)
+{
+	struct vmsg_granule *g = vmsg_pool_look(client->pool, address);
+	u64 place = vmsg_pool_describe(client, size, use);
+
+	return g && vmsg_pool_claim(g, place) ? g : NULL;
+}
+
+/* Ends a place that was claimed. */
+static void vmsg_pool_end_place(struct vmsg_pool_client *client,
+				struct vmsg_granule *g, size_t size)
+{
+	atomic64_set(&g->place, 0);
 	atomic_dec(&client->places);
 	vmsg_pool_give(client->pool, g - client->pool->granules,
 		       vmsg_pool_granules(size));
 }
 
-/* Gives a place back, or keeps it while its device may still write there. */
+/* The same, or keeps it while its device may still write there. */
 static void vmsg_pool_release(struct vmsg_pool_client *client,
-			      struct vmsg_granule *g)
+			      struct vmsg_granule *g, size_t size)
 {
 	if (likely(READ_ONCE(client->state) != VMSG_POOL_SUSPECT)) {
-		vmsg_pool_end_place(client, g);
+		vmsg_pool_end_place(client, g, size);
 		return;
 	}
-	WRITE_ONCE(g->place, g->place |
-			     FIELD_PREP(VMSG_PLACE_USE, VMSG_PLACE_KEPT));
+	atomic64_set(&g->place,
+		     vmsg_pool_describe(client, size, VMSG_PLACE_KEPT));
 	/* Pairs with vmsg_pool_client_release(). */
 	smp_store_release(&client->keeps, 1);
 }
 
-/* Calls @fn for each place of a device. */
-static void vmsg_pool_each_place(struct vmsg_pool_client *client,
-				 void (*fn)(struct vmsg_pool_client *client,
-					    struct vmsg_granule *g))
+/* Claims places of a device that have one of these uses, and ends them by @end. */
+static void vmsg_pool_recall(struct vmsg_pool_client *client, unsigned long uses,
+			     void (*end)(struct vmsg_pool_client *client,
+					 struct vmsg_granule *g, size_t size))
 {
 	struct virtio_msg_pool *pool = client->pool;
+	struct vmsg_granule *g;
 	unsigned long i;
+	u64 place;
 
 	for (i = 0; i < pool->num_granules && atomic_read(&client->places); i++) {
-		if (vmsg_pool_is_owned(&pool->granules[i], client))
-			fn(client, &pool->granules[i]);
+		g = &pool->granules[i];
+		place = atomic64_read(&g->place);
+		if (vmsg_pool_is_one_of(client, place, uses) &&
+		    vmsg_pool_claim(g, place))
+			end(client, g, FIELD_GET(VMSG_PLACE_SIZE, place));
 		if (!(i % VMSG_PATIENCE))
 			cond_resched();
 	}
@@ -540,13 +548,6 @@ int vmsg_pool_client_init(struct vmsg_pool_client *client,
 	return vmsg_pool_make_granules(pool);
 }
 
-static void vmsg_pool_end_kept(struct vmsg_pool_client *client,
-			       struct vmsg_granule *g)
-{
-	if (vmsg_pool_use(g) == VMSG_PLACE_KEPT)
-		vmsg_pool_end_place(client, g);
-}
-
 /**
  * vmsg_pool_client_release() - the device is known not to write any more
  * @client: its view of the pool
@@ -559,18 +560,10 @@ void vmsg_pool_client_release(struct vmsg_pool_client *client)
 {
 	/* Pairs with vmsg_pool_release(). */
 	if (xchg(&client->keeps, 0))
-		vmsg_pool_each_place(client, vmsg_pool_end_kept);
+		vmsg_pool_recall(client, BIT(VMSG_PLACE_KEPT),
+				 vmsg_pool_end_place);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_client_release);
-
-static void vmsg_pool_release_buffer(struct vmsg_pool_client *client,
-				     struct vmsg_granule *g)
-{
-	enum vmsg_place_use use = vmsg_pool_use(g);
-
-	if (use == VMSG_PLACE_TO_DEVICE || use == VMSG_PLACE_FROM_DEVICE)
-		vmsg_pool_release(client, g);
-}
 
 /**
  * vmsg_pool_client_clean() - the driver has no queues any more
@@ -585,7 +578,7 @@ static void vmsg_pool_release_buffer(struct vmsg_pool_client *client,
 void vmsg_pool_client_clean(struct vmsg_pool_client *client)
 {
 	if (client->pool)
-		vmsg_pool_each_place(client, vmsg_pool_release_buffer);
+		vmsg_pool_recall(client, VMSG_PLACE_BUFFERS, vmsg_pool_release);
 }
 EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_client_clean);
 
@@ -600,7 +593,7 @@ EXPORT_SYMBOL_IF_KUNIT(vmsg_pool_client_clean);
 void vmsg_pool_client_exit(struct vmsg_pool_client *client)
 {
 	if (client->pool)
-		vmsg_pool_each_place(client, vmsg_pool_end_place);
+		vmsg_pool_recall(client, VMSG_PLACE_ALL, vmsg_pool_end_place);
 }
 
 /*
@@ -654,31 +647,41 @@ static void vmsg_pool_unmap_page(union virtio_map map, dma_addr_t address,
 	struct vmsg_pool_client *client = vmsg_pool_client(map);
 	struct vmsg_granule *g;
 
-	g = vmsg_pool_find_place(client, address, size, vmsg_pool_use_of(dir));
+	g = vmsg_pool_claim_at(client, address, size, vmsg_pool_use_of(dir));
 	if (unlikely(!g))
 		return;
 	if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		vmsg_pool_copy_back(client, vmsg_pool_at(client->pool, address),
 				    g->phys, size);
-	vmsg_pool_release(client, g);
+	vmsg_pool_release(client, g, size);
 }
 
-/* What is behind an address, which may be in the middle of a place. */
-static void *vmsg_pool_find_part(struct virtio_msg_pool *pool,
+/*
+ * What is behind an address that may be in the middle of a place. NULL if not all
+ * of it is one buffer of the device's: some drivers ask for as much as the device
+ * side says that it has written.
+ */
+static void *vmsg_pool_find_part(struct vmsg_pool_client *client,
 				 dma_addr_t address, size_t size,
 				 phys_addr_t *phys)
 {
+	struct virtio_msg_pool *pool = client->pool;
 	struct vmsg_granule *g = vmsg_pool_look(pool, address);
-	unsigned long i;
+	size_t offset, end;
+	u64 place;
 
 	if (!g)
 		return NULL;
-	i = g - pool->granules;
-	while (!READ_ONCE(pool->granules[i].place) && i % VMSG_PAGE_GRANULES)
-		i--;
-	*phys = pool->granules[i].phys +
-		(address - pool->address - ((u64)i << VMSG_GRANULE_SHIFT));
-	return vmsg_pool_vaddr(pool, address, size);
+	while (!(place = atomic64_read(&g->place)) && g > pool->granules)
+		g--;
+	offset = address - pool->address -
+		 ((g - pool->granules) << VMSG_GRANULE_SHIFT);
+	end = FIELD_GET(VMSG_PLACE_SIZE, place);
+	if (!vmsg_pool_is_one_of(client, place, VMSG_PLACE_BUFFERS) ||
+	    offset > end || size > end - offset)
+		return NULL;
+	*phys = g->phys + offset;
+	return vmsg_pool_at(pool, address);
 }
 
 static void vmsg_pool_sync_for_cpu(union virtio_map map, dma_addr_t address,
@@ -686,7 +689,7 @@ static void vmsg_pool_sync_for_cpu(union virtio_map map, dma_addr_t address,
 {
 	struct vmsg_pool_client *client = vmsg_pool_client(map);
 	phys_addr_t phys;
-	void *part = vmsg_pool_find_part(client->pool, address, size, &phys);
+	void *part = vmsg_pool_find_part(client, address, size, &phys);
 
 	if (part && dir != DMA_TO_DEVICE)
 		vmsg_pool_copy_back(client, part, phys, size);
@@ -697,7 +700,7 @@ static void vmsg_pool_sync_for_device(union virtio_map map, dma_addr_t address,
 {
 	struct vmsg_pool_client *client = vmsg_pool_client(map);
 	phys_addr_t phys;
-	void *part = vmsg_pool_find_part(client->pool, address, size, &phys);
+	void *part = vmsg_pool_find_part(client, address, size, &phys);
 
 	if (part && dir != DMA_FROM_DEVICE)
 		vmsg_pool_move(part, phys, size, VMSG_POOL_TO_DEVICE);
@@ -726,10 +729,10 @@ static void vmsg_pool_free(union virtio_map map, size_t size, void *vaddr,
 	struct vmsg_pool_client *client = vmsg_pool_client(map);
 	struct vmsg_granule *g;
 
-	g = vmsg_pool_find_place(client, address, PAGE_ALIGN(size),
-				 VMSG_PLACE_MEMORY);
+	size = PAGE_ALIGN(size);
+	g = vmsg_pool_claim_at(client, address, size, VMSG_PLACE_MEMORY);
 	if (g)
-		vmsg_pool_release(client, g);
+		vmsg_pool_release(client, g, size);
 }
 
 static bool vmsg_pool_need_sync(union virtio_map map, dma_addr_t address)
@@ -808,7 +811,8 @@ size_t vmsg_pool_used(struct virtio_msg_pool *pool)
 	if (!pool || !READ_ONCE(pool->granules))
 		return 0;
 	for (i = 0; i < pool->num_granules; i++) {
-		n += vmsg_pool_granules(vmsg_pool_place_size(&pool->granules[i]));
+		n += vmsg_pool_granules(FIELD_GET(VMSG_PLACE_SIZE,
+						  atomic64_read(&pool->granules[i].place)));
 		if (!(i % VMSG_PATIENCE))
 			cond_resched();
 	}
@@ -849,7 +853,8 @@ unsigned long vmsg_pool_full(struct virtio_msg_pool *pool)
  * With the first device it takes 16 bytes of memory for each granule of 512.
  *
  * Context: Process context, sleeps.
- * Return: the pool, or an ERR_PTR(): -EINVAL for an odd size or address, -ENOMEM.
+ * Return: the pool, or an ERR_PTR(): -EINVAL for an odd address or size, and from
+ * 2 TiB on, -ENOMEM.
  */
 struct virtio_msg_pool *virtio_msg_pool_create(void *vaddr, u64 address,
 					       size_t size)

@@ -308,7 +308,16 @@ static void pool_sync_range(struct kunit *test)
 	vdev->map->sync_single_for_cpu(vdev->vmap, address, 2000,
 				       DMA_TO_DEVICE);
 	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x44, 2000));
-	unmap(pt, address, 2000, DMA_TO_DEVICE);
+	/* Nor anything if it were more than the buffer, as the device side may say. */
+	memset(seen(pt, address) + 1900, 0x66, 101);
+	vdev->map->sync_single_for_cpu(vdev->vmap, address + 1900, 101,
+				       DMA_FROM_DEVICE);
+	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x44, 2000));
+	vdev->map->sync_single_for_cpu(vdev->vmap, address + 1900, 100,
+				       DMA_FROM_DEVICE);
+	KUNIT_EXPECT_TRUE(test, all_are(buf, 0x44, 1900));
+	KUNIT_EXPECT_TRUE(test, all_are(buf + 1900, 0x66, 100));
+	unmap(pt, address, 2000, DMA_BIDIRECTIONAL);
 }
 
 /* Wherever a part begins it is found, and its neighbour's is not taken for it. */
@@ -499,7 +508,7 @@ static void pool_odd_sizes(struct kunit *test)
 	u8 *buf = new_buf(test, 64, 0x11);
 
 	KUNIT_EXPECT_TRUE(test, failed(pt, map(pt, buf, 0, DMA_TO_DEVICE)));
-	/* There are no spares of it, once there was no room either. */
+	/* Larger than any spare; the second one, when spares have been dropped. */
 	KUNIT_EXPECT_TRUE(test, failed(pt, map(pt, buf, FAKE_POOL_SIZE,
 					       DMA_TO_DEVICE)));
 	KUNIT_EXPECT_TRUE(test, failed(pt, map(pt, buf, FAKE_POOL_SIZE,
@@ -586,7 +595,7 @@ static void pool_create_limits(struct kunit *test)
 	static const struct { u64 address; size_t size; } bad[] = {
 		{ 0, 0 }, { 0, 100 }, { 0, PAGE_SIZE + 1 }, { 1, PAGE_SIZE },
 		{ 0xfffffffffffff000ULL, 2 * PAGE_SIZE },
-		{ 0, 1ULL << 41 },
+		{ 0, (size_t)(1ULL << 41) },
 	};
 	unsigned int i;
 
@@ -643,6 +652,10 @@ static void pool_suspect(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, all_are(in, 0xff, 700));
 	KUNIT_EXPECT_TRUE(test, all_are(out, 0x33, 700));
 	KUNIT_EXPECT_EQ(test, vmsg_pool_used(pt->fb->pool), used);
+	/* It is the driver's no more. */
+	memset(in, 0x11, 700);
+	vdev->map->sync_single_for_cpu(vdev->vmap, a, 700, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_TRUE(test, all_are(in, 0x11, 700));
 
 	/* After its reset the device is as good as any. */
 	WRITE_ONCE(client->state, VMSG_POOL_OK);
@@ -782,6 +795,12 @@ static void pool_unmap_other(struct kunit *test)
 	size_t used = vmsg_pool_used(pt->fb->pool);
 
 	memset(seen(pt, a), 0x22, GRANULE);
+	/* A neighbour does not know it. */
+	pt->vd->client.id++;
+	unmap(pt, a, 500, DMA_FROM_DEVICE);
+	pt->vd->vdev.map->sync_single_for_cpu(pt->vd->vdev.vmap, a, 500,
+					      DMA_FROM_DEVICE);
+	pt->vd->client.id--;
 	unmap(pt, a, 501, DMA_FROM_DEVICE);
 	unmap(pt, a, 499, DMA_FROM_DEVICE);
 	unmap(pt, a, 500, DMA_TO_DEVICE);
