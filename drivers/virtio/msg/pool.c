@@ -6,8 +6,8 @@
  * bus driver makes it and says where it lies; rings are allocated in it and
  * buffers are copied through it, so the peer never sees anything else. Mapping
  * runs in any context and never sleeps: addresses come from the kernel's IOVA
- * allocator, by way of spares of the powers of two, and when there is no
- * room the driver gets an error and tries again later.
+ * allocator, by way of spares of the powers of two up to 256 KiB, and when there is
+ * no room the driver gets an error and tries again later.
  *
  * The pool belongs to the bus driver, the places in it to whoever mapped them.
  * Each device has a client that says whether its places can be trusted to stay
@@ -77,12 +77,13 @@ struct vmsg_spares {
 #define VMSG_PLACE_SIZE		GENMASK_ULL(28, 0)
 
 enum vmsg_place_use {
+	VMSG_PLACE_NOTHING,
 	/* A ring. */
 	VMSG_PLACE_MEMORY,
 	/* A buffer for the device to read, or to write to. */
 	VMSG_PLACE_TO_DEVICE,
 	VMSG_PLACE_FROM_DEVICE,
-	/* Somebody is about to give it back, and nobody else may. */
+	/* Somebody is about to give it back or to keep it, and nobody else may. */
 	VMSG_PLACE_CLAIMED,
 	/* Given back, but its device may still write there. */
 	VMSG_PLACE_KEPT,
@@ -90,7 +91,8 @@ enum vmsg_place_use {
 
 #define VMSG_PLACE_BUFFERS	(BIT(VMSG_PLACE_TO_DEVICE) | \
 				 BIT(VMSG_PLACE_FROM_DEVICE))
-#define VMSG_PLACE_ALL		(~BIT(VMSG_PLACE_CLAIMED))
+#define VMSG_PLACE_ALL		(VMSG_PLACE_BUFFERS | BIT(VMSG_PLACE_MEMORY) | \
+				 BIT(VMSG_PLACE_KEPT))
 
 /**
  * struct vmsg_granule - what is remembered of a granule
@@ -99,8 +101,7 @@ enum vmsg_place_use {
  *
  * Written by who has taken the granule, @place last. Who ends a place claims it
  * first, as the device side can make the virtio core unmap a buffer twice, on two
- * processors at once. All granules with a place that is not claimed are found by
- * those who look for what a device has left.
+ * processors at once: the second one goes on at once.
  */
 struct vmsg_granule {
 	phys_addr_t phys;
@@ -332,9 +333,9 @@ vmsg_pool_make_place(struct vmsg_pool_client *client, phys_addr_t phys,
 	if (unlikely(!pfn))
 		return DMA_MAPPING_ERROR;
 	g->phys = phys;
-	/* Pairs with vmsg_pool_claim(). */
-	atomic64_set_release(&g->place, vmsg_pool_describe(client, size, use));
 	atomic_inc(&client->places);
+	/* Pairs with vmsg_pool_claim() and vmsg_pool_find_part(). */
+	atomic64_set_release(&g->place, vmsg_pool_describe(client, size, use));
 	return pool->address + ((u64)pfn << VMSG_GRANULE_SHIFT);
 }
 
@@ -358,9 +359,9 @@ static bool vmsg_pool_claim(struct vmsg_granule *g, u64 place)
 
 /*
  * Claims the place of a device that begins at @address. NULL for a grave, for what
- * has been given back before, and for what does not fit: the flags of a split ring
- * are the device side's as well, and lead the core to descriptors that are not in
- * use. Those say how it was once.
+ * has been given back before or is just being, and for what does not fit: the flags
+ * of a split ring are the device side's as well, and lead the core to descriptors
+ * that are not in use. Those say how it was once.
  */
 static struct vmsg_granule *vmsg_pool_claim_at(struct vmsg_pool_client *client,
 					       dma_addr_t address, size_t size,
@@ -672,7 +673,7 @@ static void *vmsg_pool_find_part(struct vmsg_pool_client *client,
 
 	if (!g)
 		return NULL;
-	while (!(place = atomic64_read(&g->place)) && g > pool->granules)
+	while (!(place = atomic64_read_acquire(&g->place)) && g > pool->granules)
 		g--;
 	offset = address - pool->address -
 		 ((g - pool->granules) << VMSG_GRANULE_SHIFT);
@@ -681,7 +682,10 @@ static void *vmsg_pool_find_part(struct vmsg_pool_client *client,
 	    offset > end || size > end - offset)
 		return NULL;
 	*phys = g->phys + offset;
-	return vmsg_pool_at(pool, address);
+	/* Is it still that place's? What is the caller's can be copied to and from. */
+	smp_rmb();
+	return atomic64_read(&g->place) == place ? vmsg_pool_at(pool, address) :
+						   NULL;
 }
 
 static void vmsg_pool_sync_for_cpu(union virtio_map map, dma_addr_t address,
@@ -751,7 +755,8 @@ static int vmsg_pool_mapping_error(union virtio_map map, dma_addr_t address)
  */
 static size_t vmsg_pool_max_mapping(struct virtio_msg_pool *pool)
 {
-	return rounddown_pow_of_two(max(pool->size / 16, VMSG_GRANULE));
+	return rounddown_pow_of_two(clamp(pool->size / 16, VMSG_GRANULE,
+					  pool->max_place));
 }
 
 static size_t vmsg_pool_max_mapping_size(union virtio_map map)
