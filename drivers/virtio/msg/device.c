@@ -19,8 +19,10 @@
  * broken, its buffers failed (vq.c), its part of the pool kept apart (pool.c).
  * A reset that succeeds brings it back.
  */
+#include <kunit/visibility.h>
 #include <linux/delay.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
@@ -604,6 +606,15 @@ static int vmsg_dev_write_features(struct vmsg_dev *vd, const u64 *features)
 	return vmsg_dev_ask(vd, &msg);
 }
 
+/*
+ * The core walks a split ring by flags that the device side can change at any time,
+ * and so frees what is in use: see "What stands in the way" in overview.rst.
+ */
+VISIBLE_IF_KUNIT bool vmsg_dev_split_rings = true;
+EXPORT_SYMBOL_IF_KUNIT(vmsg_dev_split_rings);
+module_param_named(split_rings, vmsg_dev_split_rings, bool, 0644);
+MODULE_PARM_DESC(split_rings, "Accept devices without packed rings (default Y). N is for device sides that are not trusted: by the flags of a split ring they can stop a CPU or get freed memory written to");
+
 static int vmsg_dev_finalize_features(struct virtio_device *vdev)
 {
 	struct vmsg_dev *vd = to_vmsg_dev(vdev);
@@ -622,6 +633,11 @@ static int vmsg_dev_finalize_features(struct virtio_device *vdev)
 
 	if (!__virtio_test_bit(vdev, VIRTIO_F_VERSION_1)) {
 		vmsg_dev_err(vd, "does not offer VIRTIO_F_VERSION_1, legacy devices do not work here");
+		return -EINVAL;
+	}
+	if (!READ_ONCE(vmsg_dev_split_rings) &&
+	    !__virtio_test_bit(vdev, VIRTIO_F_RING_PACKED)) {
+		vmsg_dev_err(vd, "does not offer VIRTIO_F_RING_PACKED, and split rings are not accepted: see the parameter split_rings of virtio_msg");
 		return -EINVAL;
 	}
 	/*

@@ -92,6 +92,7 @@ struct vmsg_pool_client {
 
 #if IS_ENABLED(CONFIG_KUNIT)
 extern bool vmsg_pool_clear_buffers;
+extern bool vmsg_dev_split_rings;
 #endif
 
 int vmsg_pool_client_init(struct vmsg_pool_client *client,

@@ -289,6 +289,29 @@ static void device_features_needed(struct kunit *test)
 	}
 }
 
+static void split_rings_again(void *arg)
+{
+	vmsg_dev_split_rings = true;
+}
+
+static void device_packed_only(struct kunit *test)
+{
+	struct fake_bus *fb = fake_bus_default(test);
+	struct fake_dev *split = fake_dev_create(fb, 1);
+	struct fake_dev *packed = fake_dev_create(fb, 2);
+
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, split_rings_again, NULL));
+	vmsg_dev_split_rings = false;
+	KUNIT_ASSERT_NOT_NULL(test, announce(split));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 0);
+	KUNIT_EXPECT_TRUE(test, split->status & VIRTIO_CONFIG_S_FAILED);
+	KUNIT_EXPECT_FALSE(test, split->status & VIRTIO_CONFIG_S_FEATURES_OK);
+
+	fake_offer(packed, VIRTIO_F_RING_PACKED, true);
+	KUNIT_ASSERT_NOT_NULL(test, announce(packed));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 1);
+}
+
 struct platform_case {
 	const char *name;
 	u32 device_id;
@@ -2055,6 +2078,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_silent_from_the_start),
 	KUNIT_CASE_PARAM(device_features, feature_case_gen_params),
 	KUNIT_CASE(device_features_needed),
+	KUNIT_CASE(device_packed_only),
 	KUNIT_CASE_PARAM(device_no_platform, platform_case_gen_params),
 	KUNIT_CASE(device_features_wrong_answer),
 	KUNIT_CASE(device_features_refused),
