@@ -5,7 +5,7 @@
 # there are, and measures all of them alike. It is started in the folder of the
 # selftests, whose lib.sh waits, and starts the programs of ours.
 #
-#   bench-guest.sh TEST...    blk, bind, net and kill, in this order
+#   bench-guest.sh TEST...    blk, bind, net and kill, in this order; or profile
 #   WAYS, JOBS                what of it
 #
 # Prints lines for bench.sh, times being microseconds of the guest:
@@ -16,6 +16,9 @@
 #   calls WAY N               further system calls
 #   kill WAY US               from kill -9 to the first error; or "none"
 #   trip, send, receive WAY   network: US there and back, Mbit/s
+#   section WAY JOB COUNT     of the profile: as many I/Os between two marks
+#   symbol WAY ADDRESS NAME   and what begins there; "program" is the device's,
+#                             "user" nobody's
 #   left-out TEST WAY WHY     this could not be measured
 #
 # A way is three functions: WAY_needs says what is missing, WAY_start makes its
@@ -42,6 +45,9 @@ A=10.77.0.1 B=10.77.0.2
 PORT=7000
 TRIPS=5000
 STREAM=64M
+
+# Of 2 MiB, for fio.
+HUGE_PAGES=8
 
 # --- the ways -------------------------------------------------------------------
 
@@ -204,12 +210,13 @@ vhost_raw_stop() {
 
 # --- measuring ------------------------------------------------------------------
 
-# job KIND BLOCK DEPTH COUNT: prints the time of one
+# job KIND BLOCK DEPTH COUNT: prints the time of one. The buffers are huge pages: of
+# others a large buffer's are in order in one process and not in the next.
 job() {
 	fio --name=bench --filename="$DISK" --allow_file_create=0 --direct=1 \
 		--ioengine=io_uring --rw="$1" --bs="$2" --iodepth="$3" \
 		--number_ios="$4" --size=512m --norandommap --randrepeat=1 \
-		--minimal --terse-version=3 >"$TMP/fio" 2>"$TMP/fio.err" || {
+		--mem=mmaphuge --minimal --terse-version=3 >"$TMP/fio" 2>"$TMP/fio.err" || {
 		tail -n 3 "$TMP/fio.err"
 		return 1
 	} >&2
@@ -222,13 +229,12 @@ job() {
 	END { exit !found }' "$TMP/fio"
 }
 
-# jobs WAY: each one once before it counts, then twice: pages of a process that
-# are not in order are more work, and the next one has them the other way round.
+# jobs WAY: each one once before it counts, then some times
 jobs() {
 	echo "$ALL_JOBS" | while read -r name kind block depth count; do
 		case " ${JOBS:-$name} " in *" $name "*) ;; *) continue ;; esac
 		job "$kind" "$block" "$depth" $((count / 10)) >/dev/null || return 1
-		for _ in 1 2; do
+		for _ in 1 2 3; do
 			job_us=$(job "$kind" "$block" "$depth" "$count") || return 1
 			echo "blk-$name $1 $job_us" >&3
 		done
@@ -237,6 +243,39 @@ jobs() {
 
 blk() {
 	"$1_start" && jobs "$1" && "$1_stop"
+}
+
+# The kernel's functions, and where the code of a process is
+symbols() {
+	awk -v way="$1" '$2 ~ /[tTwW]/ { print "symbol", way, $1, $3 $4 }' /proc/kallsyms
+	awk -v way="$1" '$2 ~ /x/ {
+		split($1, range, "-")
+		print "symbol", way, range[1], "program"
+		print "symbol", way, range[2], "user"
+	}' "/proc/$2/maps"
+}
+
+# What carries data, which is not always the program that makes the device.
+carrier() {
+	case $1 in
+	ours)	pid ours ;;
+	*)	pid storage ;;
+	esac
+}
+
+# Each job with a few and with many I/Os, so that what fio does besides is in both.
+profile() {
+	"$1_start" || return 1
+	echo "$ALL_JOBS" | while read -r name kind block depth count; do
+		case " ${JOBS:-read-1 large-8} " in *" $name "*) ;; *) continue ;; esac
+		job "$kind" "$block" "$depth" $((count / 4)) >/dev/null || return 1
+		for profile_num in $((count / 4)) "$count"; do
+			bench_tool mark &&
+				job "$kind" "$block" "$depth" "$profile_num" >/dev/null &&
+				bench_tool mark || return 1
+			echo "section $1 $name $profile_num" >&3
+		done
+	done && symbols "$1" "$(carrier "$1")" >&3 && "$1_stop"
 }
 
 # Counts of what a daemon of VDUSE answers and asks. Probes cost time: they are
@@ -413,20 +452,28 @@ each() {
 	done
 }
 
+# What a kernel still has to do after its start is nobody's cost.
+settle() {
+	exec 3>/dev/null
+	try blk null_blk
+	exec 3>&1
+}
+
 exec 3>&1
 failed=
+echo $HUGE_PAGES >/proc/sys/vm/nr_hugepages
 for test; do
 	case $test in
 	blk)
-		# What a kernel still has to do after its start is nobody's cost.
-		exec 3>/dev/null
-		try blk null_blk
-		exec 3>&1
+		settle
 		each blk null_blk ublk vduse nbd ours vhost_user vhost_raw ;;
 	bind)
 		each bind vduse ours vhost_user
 		each count ours vhost_user vduse ;;
 	net)	each net tap_net ours_net ;;
+	profile)
+		settle
+		each profile vduse ours vhost_user vhost_raw ;;
 	# The one that nobody survives is the last one.
 	kill)	each kill_it ublk nbd ours vhost_user vduse ;;
 	esac

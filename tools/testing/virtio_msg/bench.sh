@@ -8,14 +8,14 @@
 #
 # Without arguments all is measured and written into Documentation/; with them
 # the results are only printed. Ways: null_blk ublk vduse nbd ours vhost_user
-# vhost_raw tap_net ours_net. Tests: blk bind net kill. Jobs of blk: read-1 write-1 read-32
-# write-32 large-8. Of several runs the best counts: the others had something in
-# between.
+# vhost_raw tap_net ours_net. Tests: blk bind net kill, and profile, which says where
+# the instructions go. Jobs of blk and profile: read-1 write-1 read-32 write-32
+# large-8. Of several runs the best counts: the others had something in between.
 
 . "$(dirname "$0")/lib.sh"
 
 ways=(null_blk ublk vduse nbd ours vhost_user vhost_raw tap_net ours_net)
-tests=(blk bind net kill) jobs='' partial=''
+tests=(blk bind net kill profile) jobs='' partial=''
 while (($#)); do
 	(($# > 1)) || set -- --help
 	case $1 in
@@ -59,10 +59,11 @@ build_kublk() {
 		-o "$1/kublk" -luring -lpthread
 }
 
-# Two small programs: one for the guest's script alone, one of the selftests.
+# Small ones: of the guest's script, of the selftests, and a plugin of QEMU.
 selftests=$ROOT/tools/testing/selftests/virtio_msg
 build_small() {
-	make -C "$selftests" OUTPUT="$BUILD/selftests" "$BUILD/selftests/lbtool" &&
+	gcc -O2 -Wall -shared -fPIC -o "$BUILD/bench_plugin.so" "$HERE/bench_plugin.c" &&
+		make -C "$selftests" OUTPUT="$BUILD/selftests" "$BUILD/selftests/lbtool" &&
 		gcc -O2 -Wall -D_GNU_SOURCE -o "$BUILD/bench_tool" "$HERE/bench_tool.c"
 }
 run_logged bench-tools "building the programs of the guest" build_small
@@ -96,14 +97,43 @@ if [[ " ${ways[*]} " == *" ublk "* ]]; then
 		args+=(--bin "$BUILD/kublk/kublk")
 fi
 
+# guest TESTS [OPTION...]: measures in a guest
+guest() {
+	"$HERE/guest.sh" --name bench --icount --mem 2G --timeout 900 "${args[@]}" \
+		"${@:2}" "cd /selftests && WAYS='${ways[*]}' JOBS='$jobs' \
+			sh ./bench-guest.sh $1"
+}
+
+# Sorted, what has run follows the name of what it belongs to. Addresses are too
+# large for awk's numbers and compared as text.
+profile() {
+	guest profile --qemu "-plugin $BUILD/bench_plugin.so,out=$work/ran" >"$work/said" ||
+		return
+	awk '$1 == "section" { way[n + 0] = $2; job[n + 0] = $3; count[n++] = $4 }
+		$1 == "symbol" {
+			print $2, substr("000000000000", length($3) - 3) $3, 1, $4
+		}
+		NF == 3 { print way[$1], $2, 2, job[$1], count[$1], $3 }' \
+		"$work/said" "$work/ran" | LC_ALL=C sort | awk -f "$HERE/bench-profile.awk"
+	grep '^left-out' "$work/said" || true
+}
+
 say "-- measuring (${tests[*]}): ${ways[*]}"
 rc=0
-raw=$(mktemp) best=$(mktemp)
-trap 'rm -f "$raw" "$best"' EXIT
-"$HERE/guest.sh" --name bench --icount --mem 2G --timeout 900 "${args[@]}" \
-	"cd /selftests && WAYS='${ways[*]}' JOBS='$jobs' \
-		sh ./bench-guest.sh ${tests[*]}" | tee "$raw" >&2 || rc=$?
-
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+raw=$work/raw best=$work/best
+timed=()
+for t in "${tests[@]}"; do
+	[[ $t == profile ]] || timed+=("$t")
+done
+measure() {
+	local rc=0
+	[[ ! ${timed[*]} ]] || guest "${timed[*]}" || rc=$?
+	[[ ${timed[*]} == "${tests[*]}" ]] || profile || rc=$?
+	return $rc
+}
+measure | tee "$raw" >&2 || rc=$?
 # Mbit/s are better if there are more of them; times, if there are fewer.
 awk '$1 == "#" { next }
 	$1 == "left-out" { if (!seen[$0]++) print; next }
@@ -139,10 +169,10 @@ doc=$ROOT/Documentation/driver-api/virtio/msg
 	instructions, whatever the machine. That leaves out caches and what a context
 	switch costs a real processor. Nobody stores anything: each disk takes requests,
 	answers them, and neither reads nor writes data. So what is measured is the way
-	there and back, with fio and io_uring on top (direct, one process). Each job runs
-	three times, the first one is thrown away, the better one of the others counts:
-	the pages of a large buffer lie in order in memory in one process and not in the
-	next, which can make 50 microseconds for 256k.
+	there and back, with fio and io_uring on top (direct, one process, buffers of huge
+	pages: of others those of a large buffer lie in order in one process and not in the
+	next, which can make 50 microseconds for 256k). Each job runs four times, the first
+	one is thrown away, the best one of the others counts.
 
 	* null_blk is the kernel alone: the floor, without any program.
 	* ublk is kublk from the selftests of kernel source ${source:-(left out)}.

@@ -7,6 +7,7 @@
  *   taps A B                 makes two taps, and carries packets between them
  *   kill PID DISK SECONDS    microseconds from SIGKILL for PID to the first
  *                            error of DISK, or "none"
+ *   mark                     begins or ends what bench_plugin counts
  *
  * "taps" is the simplest program that does for two taps what virtio-msg-device
  * does for a virtio-net device and a tap, with the same offloads.
@@ -26,6 +27,8 @@
 #include <unistd.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+
+#include "bench_plugin.h"
 
 #define ANSWER_MS	1000
 /* Ethernet, VLAN, virtio header, and 64 KiB. */
@@ -197,6 +200,12 @@ static int kill_under(const char *pid, const char *disk, const char *seconds)
 	return 0;
 }
 
+static int mark(void)
+{
+	asm volatile(".byte 0x0f, 0x1f, 0x84, 0\n\t.long %c0" : : "i"(BENCH_MARK));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "reflect"))
@@ -207,6 +216,8 @@ int main(int argc, char **argv)
 		return taps(argv[2], argv[3]);
 	if (argc == 5 && !strcmp(argv[1], "kill"))
 		return kill_under(argv[2], argv[3], argv[4]);
+	if (argc == 2 && !strcmp(argv[1], "mark"))
+		return mark();
 	fputs("bench_tool: see the head of its source\n", stderr);
 	return 2;
 }
