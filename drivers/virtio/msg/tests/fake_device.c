@@ -1228,6 +1228,8 @@ static void fake_callback(struct virtqueue *vq)
 	void *buf;
 
 	atomic_inc(&drv->calls[vq->index]);
+	if (!in_interrupt())
+		atomic_inc(&drv->exposed);
 	if (!fake_driver.keep) {
 		guard(spinlock_irqsave)(&drv->lock);
 		while ((buf = virtqueue_get_buf(vq, &len))) {

@@ -305,6 +305,7 @@ unsigned int fake_vq_serve(struct fake_dev *fd, u32 index, unsigned int max);
  * @vdev: the device
  * @vqs: its queues
  * @calls: callbacks of each
+ * @exposed: callbacks that ran with bottom halves enabled
  * @bufs: buffers that came back
  * @lens: used lengths of them
  * @num_bufs: how many of them
@@ -317,6 +318,7 @@ struct fake_drv {
 	struct virtio_device *vdev;
 	struct virtqueue *vqs[FAKE_VQS];
 	atomic_t calls[FAKE_VQS];
+	atomic_t exposed;
 	void *bufs[FAKE_BUFS];
 	unsigned int lens[FAKE_BUFS];
 	unsigned int num_bufs;

@@ -241,6 +241,7 @@ void fake_ffa_indirect(struct fake_ffa *fp, const void *buf, size_t size);
 void ffa_uml_init(unsigned int timeout_ms, unsigned int pool_kb);
 int ffa_uml_probe_result(void);
 unsigned int ffa_uml_partitions(void);
+void ffa_uml_list(struct ffa_device *fdev, bool listed);
 unsigned int ffa_uml_poll_ms(struct ffa_device *fdev);
 bool ffa_uml_polls(struct ffa_device *fdev);
 void ffa_uml_postpone(struct ffa_device *fdev);

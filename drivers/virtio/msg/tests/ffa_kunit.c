@@ -80,6 +80,8 @@ static void do_io(struct kunit *test, struct fake_drv *drv)
 	KUNIT_ASSERT_TRUE(test, drv_wait(drv->num_bufs > done));
 	KUNIT_EXPECT_PTR_EQ(test, drv->bufs[done], (void *)in);
 	KUNIT_EXPECT_MEMEQ(test, in, out, 64);
+	/* Events come in a work, and drivers need not know. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&drv->exposed), 0);
 }
 
 /* A request of the core; what it says afterwards is in @msg. */
@@ -1035,6 +1037,13 @@ static void region_is_wrong(struct kunit *test)
 	mem->base = 1ULL << 46;
 	expect_refused(fp, -EINVAL);
 	fake_ffa_unplug(fp);
+	/* Where memory ends. */
+	*mem = right;
+	while (pfn_valid(PHYS_PFN(mem->base + mem->size)))
+		mem->base += PAGE_SIZE;
+	mem->size += PAGE_SIZE;
+	expect_refused(fp, -EINVAL);
+	fake_ffa_unplug(fp);
 	*mem = right;
 	mem->size = SZ_4G;
 	expect_refused(fp, -EINVAL);
@@ -1413,6 +1422,35 @@ static void late_indirect(struct kunit *test)
 }
 
 /*
+ * Callbacks find nobody but who is in the list, as the others may be freed. This
+ * one is not, so it shows when it is found.
+ */
+static void expect_unlisted(struct fake_ffa *fp)
+{
+	struct kunit *test = fp->test;
+	struct fake_drv *drv = bind(fp);
+
+	ffa_uml_list(fp->fdev, false);
+	fake_ffa_event_msg(fp, &config_event);
+	fake_ffa_settle(fp);
+	KUNIT_EXPECT_EQ(test, atomic_read(&drv->changes), 0);
+	ffa_uml_list(fp->fdev, true);
+	/* It was not because of the event. */
+	fake_ffa_event_msg(fp, &config_event);
+	KUNIT_EXPECT_TRUE(test, drv_wait(atomic_read(&drv->changes)));
+}
+
+static void unlisted_notification(struct kunit *test)
+{
+	expect_unlisted(partition(test));
+}
+
+static void unlisted_indirect(struct kunit *test)
+{
+	expect_unlisted(indirect_partition(test));
+}
+
+/*
  * Indirect messages of any size
  */
 
@@ -1643,6 +1681,82 @@ static void end_with_kicks(struct kunit *test)
 	flush_work(&release);
 	destroy_work_on_stack(&release);
 	KUNIT_EXPECT_EQ(test, fake_firmware_handles(), 0);
+}
+
+/* A bus that the test holds, so that it can look at it when it has gone. */
+static struct virtio_msg_bus *ending;
+
+static void hold_bus(struct fake_ffa *fp)
+{
+	ending = fake_ffa_bus(fp);
+	get_device(&ending->dev);
+}
+
+static int ending_filter(struct fake_ffa *fp, const union fake_ffa_frame *req,
+			 union fake_ffa_frame *resp)
+{
+	if ((!is_own(req, VIRTIO_MSG_FFA_EVENT_POLL) &&
+	     !is_request(req, 0, VIRTIO_MSG_EVENT_AVAIL)) || fp->step++)
+		return 0;
+	wake_up(&fp->models.wait);
+	/* Time for the bus to go, if nobody waits for this call. */
+	msleep(100);
+	KUNIT_EXPECT_TRUE(fp->test, device_is_registered(&ending->dev));
+	return 0;
+}
+
+/* There is no device, at whose end somebody would have waited for them. */
+static void end_with_works(struct kunit *test)
+{
+	struct fake_ffa *fp = fake_ffa_create(test, PARTITION);
+	struct vmsg_kick kick = { .dev_num = DEVICE };
+	int i;
+
+	INIT_LIST_HEAD(&kick.node);
+	for (i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, fake_ffa_plug(fp), 0);
+		fake_ffa_settle(fp);
+		hold_bus(fp);
+		fp->step = 0;
+		fp->filter = ending_filter;
+		if (i)
+			vmsg_bus_kick(ending, &kick, 0);
+		else
+			fake_ffa_raise(fp);
+		KUNIT_EXPECT_TRUE(test, fake_wait(&fp->models, fp->step == 1));
+		fake_ffa_unplug(fp);
+		put_device(&ending->dev);
+		fp->filter = NULL;
+	}
+}
+
+static int parting_filter(struct fake_ffa *fp, const union fake_ffa_frame *req,
+			  union fake_ffa_frame *resp)
+{
+	if (!is_own(req, VIRTIO_MSG_FFA_AREA_UNSHARE))
+		return 0;
+	fp->step++;
+	fake_ffa_keep(fp, resp, sizeof(*resp));
+	make_frame(resp, &config_event);
+	return 0;
+}
+
+/* There still are messages when the bus has gone, and it gets nothing of them. */
+static void end_with_event(struct kunit *test)
+{
+	struct fake_ffa *fp = partition(test);
+	atomic_long_t *drops;
+
+	bind(fp);
+	hold_bus(fp);
+	drops = &ending->stats[VMSG_STAT_UNEXPECTED];
+	KUNIT_EXPECT_EQ(test, atomic_long_read(drops), 0);
+	fp->filter = parting_filter;
+	fake_ffa_unplug(fp);
+	KUNIT_EXPECT_EQ(test, fp->step, 1);
+	KUNIT_EXPECT_EQ(test, fp->num_events, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(drops), 0);
+	put_device(&ending->dev);
 }
 
 static void slow_partition(struct kunit *test)
@@ -1974,6 +2088,8 @@ static struct kunit_case ffa_cases[] = {
 	KUNIT_CASE(ping_is_answered),
 	KUNIT_CASE(late_notification),
 	KUNIT_CASE(late_indirect),
+	KUNIT_CASE(unlisted_notification),
+	KUNIT_CASE(unlisted_indirect),
 	KUNIT_CASE(hostile_sizes),
 	KUNIT_CASE(short_indirect_answer),
 	KUNIT_CASE(kicks_from_atomic),
@@ -1981,6 +2097,8 @@ static struct kunit_case ffa_cases[] = {
 	KUNIT_CASE(end_with_direct_request),
 	KUNIT_CASE(end_with_indirect_request),
 	KUNIT_CASE(end_with_kicks),
+	KUNIT_CASE(end_with_works),
+	KUNIT_CASE(end_with_event),
 	KUNIT_CASE(slow_partition),
 	KUNIT_CASE(dead_partition),
 	KUNIT_CASE(dying_partition),

@@ -114,6 +114,22 @@ unsigned int ffa_uml_partitions(void)
 }
 
 /**
+ * ffa_uml_list() - take a partition out of the driver's list, or put it back
+ * @fdev: the partition, bound to the driver and, when it ends, in the list
+ * @listed: it is to be in the list
+ */
+void ffa_uml_list(struct ffa_device *fdev, bool listed)
+{
+	struct vmsg_ffa *ffa = ffa_dev_get_drvdata(fdev);
+
+	guard(spinlock_irqsave)(&vmsg_ffa_list_lock);
+	if (listed)
+		list_add(&ffa->node, &vmsg_ffa_list);
+	else
+		list_del(&ffa->node);
+}
+
+/**
  * ffa_uml_poll_ms() - pause before the next look for events
  * @fdev: the partition, bound to the driver
  *
