@@ -289,19 +289,13 @@ static void device_features_needed(struct kunit *test)
 	}
 }
 
-static void split_rings_again(void *arg)
-{
-	vmsg_dev_split_rings = true;
-}
-
 static void device_packed_only(struct kunit *test)
 {
 	struct fake_bus *fb = fake_bus_default(test);
 	struct fake_dev *split = fake_dev_create(fb, 1);
 	struct fake_dev *packed = fake_dev_create(fb, 2);
 
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, split_rings_again, NULL));
-	vmsg_dev_split_rings = false;
+	fake_switch_off(test, &vmsg_dev_split_rings);
 	KUNIT_ASSERT_NOT_NULL(test, announce(split));
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake_driver.probes), 0);
 	KUNIT_EXPECT_TRUE(test, split->status & VIRTIO_CONFIG_S_FAILED);

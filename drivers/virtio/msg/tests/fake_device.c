@@ -1414,6 +1414,22 @@ void fake_driver_register(struct kunit *test)
 						  NULL));
 }
 
+static void fake_switch_on(void *param)
+{
+	*(bool *)param = true;
+}
+
+/**
+ * fake_switch_off() - a parameter of a module is N until the test ends
+ * @test: the test
+ * @param: the parameter, which is Y
+ */
+void fake_switch_off(struct kunit *test, bool *param)
+{
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, fake_switch_on, param));
+	*param = false;
+}
+
 /**
  * fake_bind() - announce a device and wait for its driver
  * @fd: the device

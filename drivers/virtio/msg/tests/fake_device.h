@@ -369,6 +369,7 @@ extern struct fake_driver fake_driver;
 	wait_event_timeout(fake_driver.wait, cond, FAKE_PATIENCE)
 
 void fake_driver_register(struct kunit *test);
+void fake_switch_off(struct kunit *test, bool *param);
 struct fake_drv *fake_bind(struct fake_dev *fd);
 struct vmsg_dev *fake_vmsg_dev(struct fake_dev *fd);
 int fake_add_buf(struct virtqueue *vq, void *out, unsigned int out_len,

@@ -155,11 +155,6 @@ static void pool_from_device_short(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, all_are(buf + 10, 0, 1990));
 }
 
-static void clear_buffers_again(void *arg)
-{
-	vmsg_pool_clear_buffers = true;
-}
-
 /* Somebody has asked for it: what was there before is there still. */
 static void pool_not_cleared(struct kunit *test)
 {
@@ -167,8 +162,7 @@ static void pool_not_cleared(struct kunit *test)
 	u8 *buf = new_buf(test, 2000, 0x11);
 	dma_addr_t first = map(pt, buf, 2000, DMA_TO_DEVICE), again;
 
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, clear_buffers_again, NULL));
-	vmsg_pool_clear_buffers = false;
+	fake_switch_off(test, &vmsg_pool_clear_buffers);
 	unmap(pt, first, 2000, DMA_TO_DEVICE);
 	again = map(pt, buf, 2000, DMA_FROM_DEVICE);
 	KUNIT_ASSERT_EQ(test, again, first);
@@ -250,31 +244,25 @@ static void pool_span(struct kunit *test)
 {
 	const struct span *s = test->param_value;
 	struct pt *pt = test->priv;
-	u8 *pages = (u8 *)__get_free_pages(GFP_KERNEL, 3);
+	u8 *pages = new_buf(test, 8 * PAGE_SIZE, 0);
 	dma_addr_t address;
 	unsigned int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, pages);
 	for (i = 0; i < 8 * PAGE_SIZE; i++)
 		pages[i] = i * 7 + i / 256;
 	address = map(pt, pages + s->offset, s->size, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_FALSE(test, failed(pt, address));
-	if (!failed(pt, address)) {
-		KUNIT_EXPECT_MEMEQ(test, seen(pt, address), pages + s->offset,
-				   s->size);
-		for (i = 0; i < s->size; i++)
-			seen(pt, address)[i] ^= 0xff;
-		unmap(pt, address, s->size, DMA_BIDIRECTIONAL);
-		for (i = 0; i < 8 * PAGE_SIZE; i++)
-			pages[i] ^= (u8)(i * 7 + i / 256);
-		KUNIT_EXPECT_TRUE(test, all_are(pages, 0, s->offset));
-		KUNIT_EXPECT_TRUE(test,
-				  all_are(pages + s->offset, 0xff, s->size));
-		KUNIT_EXPECT_TRUE(test,
-				  all_are(pages + s->offset + s->size, 0,
-					  8 * PAGE_SIZE - s->offset - s->size));
-	}
-	free_pages((unsigned long)pages, 3);
+	KUNIT_ASSERT_FALSE(test, failed(pt, address));
+	KUNIT_EXPECT_MEMEQ(test, seen(pt, address), pages + s->offset, s->size);
+	for (i = 0; i < s->size; i++)
+		seen(pt, address)[i] ^= 0xff;
+	unmap(pt, address, s->size, DMA_BIDIRECTIONAL);
+	for (i = 0; i < 8 * PAGE_SIZE; i++)
+		pages[i] ^= (u8)(i * 7 + i / 256);
+	KUNIT_EXPECT_TRUE(test, all_are(pages, 0, s->offset));
+	KUNIT_EXPECT_TRUE(test, all_are(pages + s->offset, 0xff, s->size));
+	KUNIT_EXPECT_TRUE(test,
+			  all_are(pages + s->offset + s->size, 0,
+				  8 * PAGE_SIZE - s->offset - s->size));
 }
 
 /* A part of a mapping, from the middle of it. */
@@ -325,32 +313,30 @@ static void pool_sync_parts(struct kunit *test)
 {
 	const struct span *s = test->param_value;
 	struct pt *pt = test->priv;
-	u8 *pages = (u8 *)__get_free_pages(GFP_KERNEL, 3);
+	struct virtio_device *vdev = &pt->vd->vdev;
+	u8 *pages = new_buf(test, 8 * PAGE_SIZE, 0x11);
 	u8 *small = new_buf(test, GRANULE, 0x33), *buf = pages + s->offset;
 	dma_addr_t before, address, after;
 	unsigned int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, pages);
-	memset(pages, 0x11, 8 * PAGE_SIZE);
 	before = map(pt, small, GRANULE, DMA_FROM_DEVICE);
 	address = map(pt, buf, s->size, DMA_FROM_DEVICE);
 	after = map(pt, small, GRANULE, DMA_FROM_DEVICE);
-	if (!failed(pt, before) && !failed(pt, address) && !failed(pt, after)) {
-		for (i = s->size % 100; i < s->size; i += 100) {
-			seen(pt, address)[i] = 0x22;
-			pt->vd->vdev.map->sync_single_for_cpu(pt->vd->vdev.vmap,
-							      address + i, 1,
-							      DMA_FROM_DEVICE);
-			KUNIT_EXPECT_EQ(test, buf[i], 0x22);
-			buf[i] = 0x11;
-		}
+	KUNIT_ASSERT_FALSE(test, failed(pt, before));
+	KUNIT_ASSERT_FALSE(test, failed(pt, address));
+	KUNIT_ASSERT_FALSE(test, failed(pt, after));
+	for (i = 0; i < s->size; i += 100) {
+		seen(pt, address)[i] = 0x22;
+		vdev->map->sync_single_for_cpu(vdev->vmap, address + i, 1,
+					       DMA_FROM_DEVICE);
+		KUNIT_EXPECT_EQ(test, buf[i], 0x22);
+		buf[i] = 0x11;
 	}
 	KUNIT_EXPECT_TRUE(test, all_are(pages, 0x11, 8 * PAGE_SIZE));
 	KUNIT_EXPECT_TRUE(test, all_are(small, 0x33, GRANULE));
 	unmap(pt, before, GRANULE, DMA_FROM_DEVICE);
 	unmap(pt, address, s->size, DMA_FROM_DEVICE);
 	unmap(pt, after, GRANULE, DMA_FROM_DEVICE);
-	free_pages((unsigned long)pages, 3);
 }
 
 /*
@@ -751,6 +737,8 @@ static void pool_clean(struct kunit *test)
 		unmap(pt, a, 700, DMA_FROM_DEVICE);
 		unmap(pt, b, 700, DMA_TO_DEVICE);
 		unmap(pt, c, 700, DMA_FROM_DEVICE);
+		vdev->map->sync_single_for_cpu(vdev->vmap, c, 700,
+					       DMA_FROM_DEVICE);
 		KUNIT_EXPECT_TRUE(test, all_are(in, 0x11, 700));
 		KUNIT_EXPECT_TRUE(test, all_are(out, 0x33, 700));
 		KUNIT_EXPECT_TRUE(test, all_are(others, 0x44, 700));
@@ -795,12 +783,6 @@ static void pool_unmap_other(struct kunit *test)
 	size_t used = vmsg_pool_used(pt->fb->pool);
 
 	memset(seen(pt, a), 0x22, GRANULE);
-	/* A neighbour does not know it. */
-	pt->vd->client.id++;
-	unmap(pt, a, 500, DMA_FROM_DEVICE);
-	pt->vd->vdev.map->sync_single_for_cpu(pt->vd->vdev.vmap, a, 500,
-					      DMA_FROM_DEVICE);
-	pt->vd->client.id--;
 	unmap(pt, a, 501, DMA_FROM_DEVICE);
 	unmap(pt, a, 499, DMA_FROM_DEVICE);
 	unmap(pt, a, 500, DMA_TO_DEVICE);
